@@ -1,0 +1,1 @@
+"""Pure functions on payloads, tokens, scores and files; training and serving share them."""

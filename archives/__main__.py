@@ -1,0 +1,203 @@
+"""Archives and their server, from the command line. `python -m archives --help` lists the commands.
+
+python -m archives build intent
+python -m archives serve --models intent
+python -m archives predict --model intent --text "translate this into French"
+python -m archives stop
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+from archives import running, serve_arguments, store
+from archives.errors import ArchiveError, ServerError
+
+RUNS = Path("runs")
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        arguments.command(arguments)
+    except (ArchiveError, ServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # of `logs | head`
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m archives", description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="pack runs/<NAME>/export into the store and verify it")
+    build.add_argument("name")
+    build.add_argument("--runs", type=Path, default=RUNS)
+    build.set_defaults(command=_build)
+
+    verify = commands.add_parser("verify", help="load a built archive as a worker does and ask its golden requests")
+    verify.add_argument("name")
+    verify.set_defaults(command=_verify)
+
+    serve = commands.add_parser("serve", help="start TorchServe; returns when every model has answered")
+    serve_arguments.add_to(serve)
+    serve.set_defaults(command=_serve)
+
+    stop = commands.add_parser("stop", help="stop a running server after its requests in flight")
+    stop.add_argument("--drain", type=float, default=10, help="seconds to wait for requests in flight")
+    stop.set_defaults(command=_stop)
+
+    status = commands.add_parser("status", help="list the running servers")
+    status.set_defaults(command=_status)
+
+    logs = commands.add_parser("logs", help="show the logs of a running server, or of its last run")
+    logs.add_argument("-n", "--lines", type=int, default=20, help="of each file")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.set_defaults(command=_logs)
+
+    token = commands.add_parser("token", help="print the header Authorization of a running server")
+    token.add_argument("--kind", choices=["inference", "management"], default="inference")
+    token.set_defaults(command=_token)
+
+    predict = commands.add_parser("predict", help="one prediction by a served model, as JSON")
+    predict.add_argument("--model", required=True)
+    given = predict.add_mutually_exclusive_group(required=True)
+    given.add_argument("--text")
+    given.add_argument("--file", type=Path, help="a text file, sent as one text")
+    given.add_argument("--json", help='a whole request, e.g. \'{"text": "...", "top_k": 1}\'')
+    predict.set_defaults(command=_predict)
+
+    for command in (build, verify, serve):
+        command.add_argument("--store", type=Path, default=store.STORE)
+    for command in (serve, stop, status, logs, token, predict):
+        command.add_argument("--servers", type=Path, default=running.SERVERS, help="where servers keep their files")
+    for command in (stop, logs, token, predict):
+        command.add_argument("--port", type=int, help="of the server; not needed when one is running")
+    return parser
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from archives.build import build_archive
+    from archives.verify import verify_archive
+
+    archive = build_archive(arguments.name, arguments.runs, arguments.store)
+    verify_archive(archive)
+    print(archive)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from archives.verify import verify_archive
+
+    verify_archive(arguments.store / f"{arguments.name}.mar")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    _require_server_packages()
+    from archives import serve_command
+
+    serve_command.run(arguments)
+
+
+def _stop(arguments: argparse.Namespace) -> None:
+    _require_server_packages()
+    from archives import processes, server
+
+    known = [entry for entry in running.recorded(arguments.servers) if arguments.port in {None, entry.port}]
+    chosen = [entry for entry in known if processes.is_alive(entry)] if len(known) > 1 else known
+    if len(chosen) > 1:
+        listed = ", ".join(str(entry.port) for entry in chosen)
+        raise ServerError(f"servers are running on the ports {listed}: choose one with --port (PORT=)")
+    if not chosen:
+        raise ServerError("no server is running")
+    server.stop(chosen[0], drain=arguments.drain)
+    print(f"stopped the server of port {chosen[0].port}")
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    _require_server_packages()
+    from archives import processes
+
+    alive = [entry for entry in running.recorded(arguments.servers) if processes.is_alive(entry)]
+    for entry in alive:
+        models = ", ".join(f"{name} {version}" for name, version in entry.models.items())
+        print(f"{entry.url}  {models}  {entry.workers} worker(s) each  process {entry.pid}")
+    if not alive:
+        print("no server is running")
+
+
+def _logs(arguments: argparse.Namespace) -> None:
+    from archives import logs
+
+    folder = _logs_folder(arguments)
+    for line in logs.tail(folder, arguments.lines):
+        print(line)
+    if arguments.follow:
+        for line in logs.follow(folder, lambda: False):
+            print(line, flush=True)
+
+
+def _logs_folder(arguments: argparse.Namespace) -> Path:
+    """Logs outlive their server, so that one can see why it ended."""
+    with contextlib.suppress(ServerError):
+        return running.find(arguments.port, arguments.servers).logs
+    folder = arguments.servers / str(arguments.port or running.DEFAULT_PORT) / "logs"
+    if not folder.is_dir():
+        raise ServerError(f"no server is running, and there are no logs in {folder}")
+    return Path(folder)
+
+
+def _token(arguments: argparse.Namespace) -> None:
+    from archives import tokens
+
+    print(f"Authorization: {tokens.bearer(running.find(arguments.port, arguments.servers), arguments.kind)}")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from archives.client import Client, ClientError
+
+    server = running.find(arguments.port, arguments.servers)
+    try:
+        with Client(server.url, model=arguments.model, timeout=60, servers=arguments.servers) as client:
+            answer = client.predict(_request(arguments))
+    except ClientError as error:
+        raise ServerError(f"{type(error).__name__}: {error}") from error
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _request(arguments: argparse.Namespace) -> dict[str, object]:
+    if arguments.json is not None:
+        try:
+            request = json.loads(arguments.json)
+        except ValueError as error:
+            raise ServerError(f"--json: {error}") from error
+        if not isinstance(request, dict):
+            raise ServerError(f"--json: expected an object, got {arguments.json}")
+        return request
+    if arguments.text is not None:
+        return {"text": arguments.text}
+    try:
+        return {"text": arguments.file.read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServerError(f"--file {arguments.file}: {error}") from error
+
+
+def _require_server_packages() -> None:
+    missing = [name for name in ("psutil", "ts") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ServerError(
+            f"not installed here: {', '.join(missing)}; install the extra: pip install 'torchserve-text-bundle[serve]'"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

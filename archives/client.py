@@ -1,0 +1,247 @@
+"""The client for a calling service: one served model as a Python object, with retries and named errors.
+
+    from archives.client import Client
+
+    with Client(model="intent") as intent:
+        intent.classify("translate this into French")  # -> "translation"
+
+It needs `requests` only. Without url and token it finds the server running on this machine and its key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from archives import running, tokens
+from archives.errors import ServerError
+
+Request = str | Mapping[str, Any]
+
+MAX_INSTANCES = 1024  # of one request, the handlers' limit
+MAX_BYTES = 4_000_000  # of one request, well below the server's limit of 6,553,500
+FIRST_WAIT = 0.1  # seconds; doubled at each retry
+JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
+INSTANCE = re.compile(r"\binstances\[(\d+)\]")
+
+
+class ClientError(Exception):
+    """The server did not give an answer; `status` is its HTTP status, None when there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BadRequest(ClientError):
+    """The request is wrong: `code` names the error, `field` where it is, for instance `instances[3].text`."""
+
+    def __init__(self, message: str, status: int, code: str, field: str | None) -> None:
+        super().__init__(message, status)
+        self.code = code
+        self.field = field
+
+
+class Unauthorized(ClientError):
+    """The token is missing, wrong or expired."""
+
+
+class ModelNotFound(ClientError):
+    """The server does not serve this model, or not this version of it."""
+
+
+class Unavailable(ClientError):
+    """The server cannot be reached, is overloaded, or failed: still so after all retries."""
+
+
+class Client:
+    """Predictions of one served model.
+
+    Args:
+        url: of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
+        token: the inference key; None for the key of the server running on this machine.
+        model: its name; `version` picks one of several served versions.
+        timeout: seconds to wait for a connection, and for an answer.
+        retries: after a refused or broken connection or a 503, with doubling waits. Predictions change
+            nothing on the server, so sending one twice does no harm.
+        servers: where the servers of this machine keep their files.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        model: str,
+        version: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        servers: Path = running.SERVERS,
+    ) -> None:
+        server = None if url and token else _local_server(url, servers)
+        base, self._authorization = _access(server, url, token)
+        path = "/".join(quote(part, safe="") for part in (model, version) if part)
+        self._endpoint = f"{base.rstrip('/')}/predictions/{path}"
+        self._timeout = timeout
+        self._session = tokens.local_session() if server else requests.Session()
+        adapter = HTTPAdapter(max_retries=_retry(retries), pool_maxsize=32)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def classify(self, text: str) -> str:
+        """The label of a text: stands in for any `classify(text) -> label` of the calling service."""
+        return str(self.predict(text)["label"])
+
+    def predict(self, request: Request) -> dict[str, Any]:
+        """The model's answer to a text, or to a whole request such as `{"question": ..., "context": ...}`.
+
+        Raises:
+            BadRequest, Unauthorized, ModelNotFound, Unavailable.
+        """
+        return dict(self._post(_request(request)))
+
+    def predict_batch(self, requests: Iterable[Request]) -> list[dict[str, Any]]:
+        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow."""
+        answers: list[dict[str, Any]] = []
+        for chunk in _chunks(map(_request, requests)):
+            answers.extend(self._post_instances(chunk, len(answers)))
+        return answers
+
+    def health(self) -> bool:
+        """True when a worker of this model answers; asked with an empty request, which costs it no inference."""
+        try:
+            self._post({})
+        except BadRequest:
+            return True
+        except ClientError:
+            return False
+        return True
+
+    def _post_instances(self, instances: list[dict[str, Any]], offset: int) -> list[dict[str, Any]]:
+        try:
+            return list(self._post({"instances": instances})["predictions"])
+        except BadRequest as error:
+            raise _counted_from(error, offset) from None
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
+        try:
+            headers = {"Authorization": self._authorization()}
+            response = self._session.post(self._endpoint, json=body, headers=headers, timeout=self._timeout)
+        except ServerError as error:
+            raise Unauthorized(str(error)) from error
+        except requests.RequestException as error:
+            raise Unavailable(f"{self._endpoint} does not answer: {error}") from error
+        if response.ok:
+            return response.json()
+        raise _error(response)
+
+
+def _access(server: running.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
+    """The URL to ask, and what gives the header Authorization for it: what was given, or the local server's."""
+    given = f"Bearer {token.removeprefix('Bearer ')}" if token else None
+    if server is None:
+        return url or "", lambda: given or ""
+    return url or server.url, lambda: given or tokens.bearer(server)
+
+
+def _local_server(url: str | None, servers: Path) -> running.Server:
+    """The server on this machine that url names, or the one that runs."""
+    try:
+        if url is None:
+            return running.find(servers=servers)
+        known = [server for server in running.recorded(servers) if server.url == url.rstrip("/")]
+    except ServerError as error:
+        raise Unavailable(str(error)) from error
+    if not known:
+        raise Unauthorized(f"{url} was not started on this machine: give its token too")
+    return known[0]
+
+
+def _retry(retries: int) -> Retry:
+    return Retry(
+        total=retries,
+        status_forcelist=[503],
+        allowed_methods=None,
+        backoff_factor=FIRST_WAIT,
+        backoff_jitter=JITTER,
+        raise_on_status=False,
+    )
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {"text": request} if isinstance(request, str) else dict(request)
+
+
+def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Lists of instances within the limits of one request; an instance above the size limit stands alone."""
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for instance in instances:
+        length = len(json.dumps(instance)) + 2
+        if chunk and (len(chunk) == MAX_INSTANCES or size + length > MAX_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(instance)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _counted_from(error: BadRequest, offset: int) -> BadRequest:
+    """The same error with `instances[i]` counted over the whole batch instead of one HTTP request."""
+
+    def shift(text: str) -> str:
+        return INSTANCE.sub(lambda match: f"instances[{int(match[1]) + offset}]", text)
+
+    field = None if error.field is None else shift(error.field)
+    return BadRequest(shift(str(error)), error.status or 400, error.code, field)
+
+
+def _error(response: requests.Response) -> ClientError:
+    """The exception that an unsuccessful response stands for.
+
+    The handlers answer `{"error": {"code", "message", "field"}}`, TorchServe itself `{"code", "type", "message"}`.
+    """
+    status = response.status_code
+    body = _body(response)
+    own = body.get("error")
+    if isinstance(own, Mapping) and 400 <= status < 500:
+        return BadRequest(str(own.get("message")), status, str(own.get("code")), own.get("field"))
+    message = str(body.get("message") or response.reason or f"status {status}")
+    kind = str(body.get("type", ""))
+    if status in {401, 403} or kind == "InvalidKeyException":
+        return Unauthorized(message, status)
+    if status == 404:
+        return ModelNotFound(message, status)
+    if status < 500:
+        code = "too_large" if status == 413 else kind or "refused"
+        return BadRequest(message, status, code, None)
+    return Unavailable(message, status)
+
+
+def _body(response: requests.Response) -> Mapping[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, Mapping) else {}

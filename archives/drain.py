@@ -1,0 +1,47 @@
+"""Waiting for the requests in flight: TorchServe drops them when it is told to end."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import requests
+
+from archives import tokens
+from archives.readiness import describe
+from archives.running import Server
+
+POLL_SECONDS = 0.25
+
+
+def wait_until_idle(server: Server, timeout: float) -> bool:
+    """True once no request waits and no worker works; False when they still do after `timeout` seconds.
+
+    TorchServe tells how many requests wait, not whether a worker is busy. A worker without work sleeps in
+    one system call, so between two looks neither its processor time nor its count of context switches moves.
+    """
+    deadline = time.monotonic() + timeout
+    with tokens.local_session() as session:
+        before = _activity(server)
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            now = _activity(server)
+            if now == before and not _waiting(session, server):
+                return True
+            before = now
+    return False
+
+
+def _waiting(session: requests.Session, server: Server) -> int:
+    """Requests in the queues of all models."""
+    descriptions = [describe(session, server, model, version) for model, version in server.models.items()]
+    return sum(entry["jobQueueStatus"]["pendingRequests"] for entry in descriptions if entry)
+
+
+def _activity(server: Server) -> list[tuple[int, float, int]]:
+    """Process number, processor seconds and voluntary context switches of each worker."""
+    try:
+        workers = psutil.Process(server.pid).children(recursive=True)
+        return [(worker.pid, sum(worker.cpu_times()[:2]), worker.num_ctx_switches().voluntary) for worker in workers]
+    except psutil.Error:
+        return []

@@ -1,0 +1,69 @@
+"""What the workers may use: processor cores within the container's share, and CUDA devices."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, cut to the CPU quota of its control groups, at least 1."""
+    # macOS has no affinity call.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def cpu_quota(root: Path = CGROUP_ROOT, of_process: Path = CGROUP_OF_PROCESS) -> float | None:
+    """The smallest CPU quota, in cores, of this process' control groups (v2, then v1); None without one."""
+    quotas = [quota for folder in _v2_folders(root, of_process) if (quota := _v2_quota(folder)) is not None]
+    if not quotas and (quota := _v1_quota(root / "cpu")) is not None:
+        quotas.append(quota)
+    return min(quotas, default=None)
+
+
+def _v2_folders(root: Path, of_process: Path) -> list[Path]:
+    """The folder of this process' group and of every group above it."""
+    if not of_process.is_file():
+        return [root]
+    for line in of_process.read_text().splitlines():
+        if line.startswith("0::/"):
+            own = root / line.removeprefix("0::/")
+            return [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
+    return [root]
+
+
+def _v2_quota(folder: Path) -> float | None:
+    """Reads `cpu.max`: `max 100000`, or `150000 100000` for one and a half cores."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+    except OSError:
+        return None
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _v1_quota(folder: Path) -> float | None:
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+    except OSError:
+        return None
+    return quota / period if quota > 0 else None
+
+
+def gpu_count() -> int:
+    """CUDA devices TorchServe can see: those of CUDA_VISIBLE_DEVICES, or those nvidia-smi lists."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() not in {"", "-1"}])
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return 0
+    listing = subprocess.run([command, "-L"], capture_output=True, text=True, check=False, timeout=30)
+    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())

@@ -1,0 +1,111 @@
+"""Ready means: every model's workers are loaded, and golden requests got the expected answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import requests
+
+from archives import diagnosis, golden, tokens
+from archives.errors import ServerError
+from archives.running import Server
+from archives.store import StoredModel
+
+POLL_SECONDS = 0.1
+# An INT8 label on the edge between two classes may differ between processors.
+REQUIRED_AGREEMENT = 0.75
+
+
+def wait_until_ready(
+    server: Server,
+    models: Sequence[StoredModel],
+    alive: Callable[[], bool],
+    timeout: float,
+    report: Callable[[str], None],
+) -> None:
+    """Returns once every model has answered real predictions.
+
+    Raises:
+        ServerError: with the worker's own words, as soon as one failed; or after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    with tokens.local_session() as session:
+        for model in models:
+            while not _workers_ready(session, server, model):
+                check_for_failure(server, alive)
+                if time.monotonic() > deadline:
+                    raise ServerError(
+                        f"{model.name} was not ready after {timeout:g} s\n{diagnosis.last_lines(server.logs)}"
+                    )
+                time.sleep(POLL_SECONDS)
+            report(f"{model.name} {model.version}: {server.workers} worker(s) loaded")
+        for model in models:
+            count = _check_golden(session, server, model)
+            report(f"{model.name} {model.version}: {count} golden requests answered")
+
+
+def check_for_failure(server: Server, alive: Callable[[], bool]) -> None:
+    """Raises ServerError when the logs tell of a failed worker or archive, or the process is gone."""
+    if failure := diagnosis.worker_failure(server.logs):
+        raise ServerError(f"a worker failed while loading its model: {failure}")
+    if failure := diagnosis.registration_failure(server.logs):
+        raise ServerError(f"TorchServe refused an archive: {failure}")
+    if not alive():
+        raise ServerError(f"TorchServe ended while starting\n{diagnosis.last_lines(server.logs)}")
+
+
+def describe(session: requests.Session, server: Server, model: str, version: str) -> dict[str, Any] | None:
+    """What the management API says about a model version; None while it does not know it, or does not answer."""
+    try:
+        response = session.get(
+            f"{server.management_url}/models/{model}/{version}",
+            headers={"Authorization": tokens.bearer(server, "management")},
+            timeout=5,
+        )
+    except (requests.RequestException, ServerError):
+        return None
+    return dict(response.json()[0]) if response.ok else None
+
+
+def _workers_ready(session: requests.Session, server: Server, model: StoredModel) -> bool:
+    description = describe(session, server, model.name, model.version)
+    if description is None:
+        return False
+    if description["minWorkers"] != server.workers:
+        _scale(session, server, model)
+        return False
+    return [worker["status"] for worker in description["workers"]] == ["READY"] * server.workers
+
+
+def _scale(session: requests.Session, server: Server, model: StoredModel) -> None:
+    """Worker counts of an archive's own model-config.yaml come before those of the server's configuration."""
+    response = session.put(
+        f"{server.management_url}/models/{model.name}/{model.version}",
+        params={"min_worker": server.workers, "max_worker": server.workers},
+        headers={"Authorization": tokens.bearer(server, "management")},
+        timeout=10,
+    )
+    if not response.ok:
+        raise ServerError(f"{model.name} could not be given {server.workers} worker(s): {response.text.strip()}")
+
+
+def _check_golden(session: requests.Session, server: Server, model: StoredModel) -> int:
+    """Sends golden requests one by one, two per worker: idle workers take turns, so each of them answers."""
+    count = max(2 * server.workers, min(4, len(model.golden)))
+    pairs = [model.golden[index % len(model.golden)] for index in range(count)]
+    headers = {"Authorization": tokens.bearer(server)}
+    wrong = []
+    for pair in pairs:
+        response = session.post(
+            f"{server.url}/predictions/{model.name}/{model.version}", json=pair["request"], headers=headers, timeout=60
+        )
+        if not response.ok:
+            why = diagnosis.worker_failure(server.logs) or response.text.strip()
+            raise ServerError(f"{model.name} answered a golden request with status {response.status_code}: {why}")
+        if not golden.agrees(response.json(), pair["response"]):
+            wrong.append(f"expected {pair['response']}, got {response.json()}")
+    if len(wrong) > (1 - REQUIRED_AGREEMENT) * count:
+        raise ServerError(f"{model.name} answers {len(wrong)} of {count} golden requests wrongly: {wrong[0]}")
+    return count

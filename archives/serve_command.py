@@ -1,0 +1,124 @@
+"""`python -m archives serve`: settings from the command line, start, what to tell the person, and the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from archives import hardware, logs, ports, server, tokens
+from archives.errors import ServerError
+from archives.running import Server
+from archives.server_config import Settings
+from archives.store import StoredModel, find_models
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Raises ServerError when the server cannot start or, in the foreground, ends by itself."""
+    began = time.monotonic()
+
+    def report(step: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {step}", flush=True)
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    models = find_models(arguments.store, arguments.models)
+    settings = settings_of(arguments)
+    device = f"{settings.gpus} GPU(s)" if settings.gpus else "CPU"
+    report(f"starting TorchServe on port {settings.port}, {settings.workers} worker(s) per model, {device}")
+    started, process = server.start(
+        settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
+    )
+    report("ready")
+    print(welcome(started, models), flush=True)
+    if arguments.foreground:
+        _stay(started, process, arguments.drain)
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The command line's ports, workers and device, with what it leaves open filled in."""
+    gpus = _gpus(arguments.device)
+    port, management_port, metrics_port = _ports(arguments)
+    grpc_inference, grpc_management = ports.free_ports(arguments.host, 2)
+    return Settings(
+        store=arguments.store.resolve(),
+        host=arguments.host,
+        port=port,
+        management_port=management_port,
+        metrics_port=metrics_port,
+        grpc_ports=(grpc_inference, grpc_management),
+        workers=_workers(arguments.workers, gpus),
+        gpus=gpus,
+    )
+
+
+def welcome(started: Server, models: Sequence[StoredModel]) -> str:
+    """URLs, and a request ready to paste."""
+    request = shlex.quote(json.dumps(models[0].golden[0]["request"], ensure_ascii=False))
+    curl = [
+        f"curl {started.url}/predictions/{models[0].name}",
+        f"-H {shlex.quote('Authorization: ' + tokens.bearer(started))}",
+        "-H 'Content-Type: application/json'",
+        f"-d {request}",
+    ]
+    return "\n".join(
+        [
+            *(f"inference   {started.url}/predictions/{model.name}" for model in models),
+            f"management  {started.management_url}/models",
+            f"metrics     {started.metrics_url}",
+            f"logs        {started.logs}",
+            "",
+            " \\\n  ".join(curl),
+        ]
+    )
+
+
+def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
+    if arguments.port == 0:
+        inference, management, metrics = ports.free_ports(arguments.host, 3)
+    else:
+        inference, management, metrics = (arguments.port + offset for offset in range(3))
+    return inference, arguments.management_port or management, arguments.metrics_port or metrics
+
+
+def _gpus(device: str) -> int:
+    count = 0 if device == "cpu" else hardware.gpu_count()
+    if device == "gpu" and not count:
+        raise ServerError("--device gpu: no CUDA device found (nvidia-smi lists none): use --device cpu or auto")
+    return count
+
+
+def _workers(wanted: str, gpus: int) -> int:
+    if wanted == "auto":
+        return gpus or hardware.usable_cores()
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ServerError(f"--workers {wanted}: expected auto or a number from 1")
+    return int(wanted)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """TERM while starting ends like Ctrl-C, so that nothing of the server is left behind."""
+    raise KeyboardInterrupt
+
+
+def _stay(started: Server, process: subprocess.Popen[bytes], drain: float) -> None:
+    """Shows the logs until a signal comes or the server ends, then stops it in order."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopping.set())
+
+    def show() -> None:
+        for line in logs.follow(started.logs, stopping.is_set):
+            print(line, flush=True)
+
+    threading.Thread(target=show, daemon=True).start()
+    server.run_until_stopped(started, process, stopping.is_set)
+    print("stopping: waiting for requests in flight", flush=True)
+    server.stop(started, drain=drain)
+    process.wait()
+    print("stopped", flush=True)

@@ -1,0 +1,54 @@
+"""The model store: a folder of `.mar` files, and what each of them says about itself."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archives.errors import ServerError
+
+STORE = Path(__file__).parent / "store"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs."""
+
+    name: str
+    version: str
+    archive: Path
+    golden: tuple[dict[str, Any], ...]
+
+
+def read_archive(archive: Path) -> StoredModel:
+    """Reads name, version and golden requests of a `.mar`.
+
+    Raises:
+        ServerError: the file is no archive, or has no golden requests.
+    """
+    try:
+        with zipfile.ZipFile(archive) as mar:
+            model = json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]
+            golden = json.loads(mar.read("golden.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise ServerError(f"{archive} is not a usable archive ({error}): build it again with make archive") from error
+    if not golden:
+        raise ServerError(f"{archive}: golden.json holds no request, so nothing can show that the model works")
+    return StoredModel(model["modelName"], str(model.get("modelVersion", "1.0")), archive, tuple(golden))
+
+
+def find_models(store: Path, names: Sequence[str]) -> list[StoredModel]:
+    """The archives `<name>.mar` of `names`, or every archive of the store when there are no names."""
+    archives = [store / f"{name}.mar" for name in names] if names else sorted(store.glob("*.mar"))
+    missing = [archive for archive in archives if not archive.is_file()]
+    if missing:
+        built = ", ".join(sorted(path.stem for path in store.glob("*.mar"))) or "none"
+        hint = f"build it with make archive NAME={missing[0].stem}"
+        raise ServerError(f"no archive {missing[0]} (in the store: {built}): {hint}")
+    if not archives:
+        raise ServerError(f"the model store {store} is empty: build an archive with make archive")
+    return [read_archive(archive) for archive in archives]

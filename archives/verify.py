@@ -1,0 +1,48 @@
+"""Shows that an archive works by itself: unpacks it and replays its golden requests in a clean process.
+
+python -m archives verify intent
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from archives.errors import ArchiveError
+
+REPLAY = Path(__file__).parent / "replay.py"
+TIMEOUT_SECONDS = 300
+
+
+def verify_archive(mar: Path) -> None:
+    """Returns when every golden request got its answer from the packed code and model.
+
+    Raises:
+        ArchiveError: the file is no archive, a packed file is damaged, the handler does not load, or an answer differs.
+    """
+    if not mar.is_file():
+        raise ArchiveError(f"no archive {mar}: build it with make archive TASK={mar.stem}")
+    with tempfile.TemporaryDirectory(prefix="verify-") as temporary:
+        folder = Path(temporary, "model").resolve()
+        try:
+            with zipfile.ZipFile(mar) as archive:
+                archive.extractall(folder)
+        except zipfile.BadZipFile as error:
+            raise ArchiveError(
+                f"{mar} is damaged ({error}): build it again with make archive TASK={mar.stem}"
+            ) from None
+        packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+        # Isolated and without site: nothing of PYTHONPATH, the working folder or this repository can be imported.
+        command = [sys.executable, "-I", "-S", "-B", str(REPLAY), str(folder), *packages]
+        try:
+            result = subprocess.run(
+                command, cwd=temporary, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ArchiveError(f"{mar}: the golden requests took more than {TIMEOUT_SECONDS} seconds") from None
+    if result.returncode:
+        reason = result.stderr.strip().splitlines() or [f"the process ended with {result.returncode}"]
+        raise ArchiveError(f"{mar}: {reason[-1]}")

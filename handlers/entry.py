@@ -1,0 +1,48 @@
+"""What every TorchServe entry shares: the archive is checked before anything of it is imported or read.
+
+A damaged file is then named by the check, instead of failing in a way of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handlers.text.integrity import IntegrityError, check_integrity
+
+
+class TextHandler:
+    """A subclass names the pipeline of its task."""
+
+    def load_pipeline(self, folder: Path, settings: Mapping[str, Any]) -> Any:
+        """The pipeline of an unpacked archive. Implementations import it inside, after the check."""
+        raise NotImplementedError
+
+    def initialize(self, context: Any) -> None:
+        """Called by TorchServe once a worker.
+
+        Raises `IntegrityError` for damaged files, `ValueError` for wrong settings.
+        """
+        folder = Path(context.system_properties["model_dir"]).resolve()
+        check_integrity(folder)
+        check_origin(folder)
+        from handlers.service import BatchService
+        from handlers.settings import HandlerSettings
+
+        # There is one worker a core: the tokenizer must not start threads of its own.
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        settings = HandlerSettings.read(context.model_yaml_config)
+        self.service = BatchService(self.load_pipeline(folder, settings.as_dict()), context)
+
+    def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
+        """Called by TorchServe once a batch."""
+        return self.service.handle(rows, context)
+
+
+def check_origin(folder: Path) -> None:
+    """Raises `IntegrityError` where Python took the package `handlers` from somewhere else than the archive."""
+    origin = Path(__file__).resolve()
+    if not origin.is_relative_to(folder):
+        raise IntegrityError(f"handlers was imported from {origin.parent}, not from the archive: unset PYTHONPATH")

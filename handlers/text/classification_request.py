@@ -1,0 +1,52 @@
+"""A classification request: one text, or several as `instances`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.text.errors import RequestError
+from handlers.text.fields import check_known, optional_top_k, required_instances, required_text
+from handlers.text.payload import Payload
+
+DEFAULT_TOP_K = 3
+INSTANCE_FIELDS = ("text", "top_k")
+FIELDS = ("text", "instances", "top_k")
+
+
+@dataclass(frozen=True)
+class TextInstance:
+    """A text and how many labels its answer lists."""
+
+    text: str
+    top_k: int
+
+
+@dataclass(frozen=True)
+class ClassificationRequest:
+    """`many` is true where the request came as `instances`, and its answer goes out as `predictions`."""
+
+    instances: list[TextInstance]
+    many: bool
+
+
+def parse_classification(payload: Payload) -> ClassificationRequest:
+    """Checks a payload. A `top_k` beside `instances` holds for those that have none. Raises `RequestError`."""
+    fields = {"text": payload} if isinstance(payload, str) else payload
+    check_known(fields, FIELDS)
+    top_k = optional_top_k(fields, DEFAULT_TOP_K)
+    if "instances" not in fields:
+        return ClassificationRequest([_instance(fields, top_k)], many=False)
+    if "text" in fields:
+        raise RequestError(400, "conflicting_fields", "send either text or instances, not both", "instances")
+    instances = required_instances(fields)
+    return ClassificationRequest(
+        [_instance(instance, top_k, f"instances[{i}].") for i, instance in enumerate(instances)], many=True
+    )
+
+
+def _instance(fields: Mapping[str, Any], top_k: int, at: str = "") -> TextInstance:
+    if at:
+        check_known(fields, INSTANCE_FIELDS, at)
+    return TextInstance(required_text(fields, "text", at), optional_top_k(fields, top_k, at))

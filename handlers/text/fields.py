@@ -1,0 +1,66 @@
+"""Checks on the fields of a request; each names the field in its error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.text.errors import RequestError
+from handlers.text.payload import json_type, shortened
+
+MAX_INSTANCES = 1024
+
+
+def check_known(fields: Mapping[str, Any], known: tuple[str, ...], at: str = "") -> None:
+    """Refuses a field that is not among `known`."""
+    for name in fields:
+        if name not in known:
+            message = f"unknown field {shortened(name)!r}; known fields: {', '.join(known)}"
+            raise RequestError(400, "unknown_field", message, at + shortened(name))
+
+
+def required_text(fields: Mapping[str, Any], name: str, at: str = "") -> str:
+    """A string that has more than white space, and no half of a surrogate pair."""
+    field = at + name
+    if name not in fields:
+        raise RequestError(400, "missing_field", f"{field} is missing; expected a string", field)
+    text = fields[name]
+    if not isinstance(text, str):
+        raise RequestError(400, "wrong_type", f"{field} is {json_type(text)}; expected a string", field)
+    if not text or text.isspace():
+        raise RequestError(400, "empty_text", f"{field} is empty; expected some text", field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"{field} has half of a surrogate pair at character {error.start}; expected valid Unicode"
+        raise RequestError(400, "invalid_text", message, field) from None
+    return text
+
+
+def optional_top_k(fields: Mapping[str, Any], default: int, at: str = "") -> int:
+    """`top_k`, a whole number of 1 or more."""
+    field = at + "top_k"
+    value = fields.get("top_k", default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RequestError(400, "wrong_type", f"{field} is not a whole number; expected 1 or more", field)
+    if value < 1:
+        raise RequestError(400, "out_of_range", f"{field} is less than 1; expected 1 or more", field)
+    return value
+
+
+def required_instances(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`instances`, 1 to `MAX_INSTANCES` JSON objects."""
+    instances = fields["instances"]
+    if not isinstance(instances, list):
+        message = f"instances is {json_type(instances)}; expected an array of objects"
+        raise RequestError(400, "wrong_type", message, "instances")
+    if not instances:
+        raise RequestError(400, "empty_instances", "instances is empty; expected at least one object", "instances")
+    if len(instances) > MAX_INSTANCES:
+        message = f"instances has {len(instances)} items; at most {MAX_INSTANCES} are answered in one request"
+        raise RequestError(413, "too_many_instances", message, "instances")
+    for i, instance in enumerate(instances):
+        if not isinstance(instance, dict):
+            message = f"instances[{i}] is {json_type(instance)}; expected an object"
+            raise RequestError(400, "wrong_type", message, f"instances[{i}]")
+    return instances

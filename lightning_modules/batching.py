@@ -1,0 +1,55 @@
+"""Batches of similar lengths, padded to their own longest row."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+# Rows are sorted by length within pools of this many batches: little padding, yet every epoch mixes anew.
+POOL_BATCHES = 32
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Shuffled row numbers in which each run of `batch_size` has similar lengths.
+
+    The order depends on `seed` and `epoch()` alone, so that a resumed run sees what an uninterrupted one would have.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng([self.seed, self.epoch()])
+        order = generator.permutation(len(self.lengths))
+        pool = self.batch_size * POOL_BATCHES
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        # A short batch goes last: cut by batch size again, all others keep their rows together.
+        full = [batch for batch in batches if len(batch) == self.batch_size]
+        rest = [batch for batch in batches if len(batch) < self.batch_size]
+        for i in generator.permutation(len(full)):
+            yield from full[i].tolist()
+        for batch in rest:
+            yield from batch.tolist()
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Ids of each row -> `input_ids` and `attention_mask`, int64 [rows, longest]; padding id 0, masked."""
+    longest = max(map(len, rows))
+    ids = torch.zeros(len(rows), longest, dtype=torch.int64)
+    mask = torch.zeros(len(rows), longest, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = 1
+    return ids, mask

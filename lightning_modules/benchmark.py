@@ -1,0 +1,112 @@
+"""Compares the speed of several forms of one model, fairly on a busy machine.
+
+The forms take turns at every single call, and who begins changes from turn to turn: load from outside, a warming CPU
+and cold caches hit all of them alike. Each repeat gives one figure a form; the result is their median and range.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+
+Rows = list[list[int]]
+Run = Callable[[Rows], object]
+Seconds = dict[str, list[float]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Medians over the repeats, and the lowest and the highest repeat as their range.
+
+    Latencies are of one row a call, in milliseconds; the rows a second are of full batches.
+    """
+
+    latency_ms_p50: float
+    latency_ms_p50_range: tuple[float, float]
+    latency_ms_p90: float
+    latency_ms_p90_range: tuple[float, float]
+    rows_per_second: float
+    rows_per_second_range: tuple[float, float]
+    repeats: int
+
+
+def compare_speed(
+    forms: Mapping[str, Run],
+    rows: Sequence[list[int]],
+    *,
+    latency_rows: int = 50,
+    batch_size: int = 32,
+    repeats: int = 5,
+    seconds: float = 120.0,
+    clock: Callable[[], float] = perf_counter,
+) -> dict[str, Speed]:
+    """Times `forms` on the same rows, one row at a time and in batches.
+
+    Args:
+        forms: by name; each takes token ids [rows][tokens], pads them itself and returns when its outputs are there
+            (a GPU has to be waited for). They must use the same number of threads.
+        rows: token ids; batches are of consecutive rows.
+        latency_rows: how many rows, spread evenly over `rows`, are timed one by one.
+        repeats: how often all is timed, after one batch and one row of each form that are not timed.
+        seconds: no further repeat begins after this time; the first always runs to its end.
+        clock: time in seconds, rising.
+
+    Raises:
+        ValueError: there are no forms or no rows, or a number is below 1.
+    """
+    if not forms or not rows:
+        raise ValueError(f"speed needs at least one form and one row, but got {len(forms)} and {len(rows)}")
+    if min(latency_rows, batch_size, repeats) < 1:
+        raise ValueError(f"must be at least 1: latency_rows {latency_rows}, batch_size {batch_size}, repeats {repeats}")
+    singles = [[row] for row in _spread(rows, latency_rows)]
+    batches = [list(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
+    for run in forms.values():
+        run(batches[0])
+        run(singles[0])
+    latencies: list[Seconds] = []
+    throughputs: list[Seconds] = []
+    end = clock() + seconds
+    while len(latencies) < repeats and (not latencies or clock() < end):
+        latencies.append(_take_turns(forms, singles, clock))
+        throughputs.append(_take_turns(forms, batches, clock))
+    return {
+        name: _summary([repeat[name] for repeat in latencies], [repeat[name] for repeat in throughputs], len(rows))
+        for name in forms
+    }
+
+
+def _take_turns(forms: Mapping[str, Run], calls: Sequence[Rows], clock: Callable[[], float]) -> Seconds:
+    """Seconds of each call, by form: every call goes to all forms before the next one does."""
+    taken: Seconds = {name: [] for name in forms}
+    for turn, call in enumerate(calls):
+        for name in _rotated(list(forms), turn):
+            begin = clock()
+            forms[name](call)
+            taken[name].append(clock() - begin)
+    return taken
+
+
+def _rotated(names: list[str], turn: int) -> Iterator[str]:
+    first = turn % len(names)
+    yield from names[first:]
+    yield from names[:first]
+
+
+def _spread(rows: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` rows, evenly spaced from the first to the last."""
+    index = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
+    return [rows[i] for i in index]
+
+
+def _summary(latencies: list[list[float]], throughputs: list[list[float]], rows: int) -> Speed:
+    p50, p50_range = _median_and_range([float(np.percentile(repeat, 50)) * 1000 for repeat in latencies])
+    p90, p90_range = _median_and_range([float(np.percentile(repeat, 90)) * 1000 for repeat in latencies])
+    rate, rate_range = _median_and_range([rows / sum(repeat) for repeat in throughputs])
+    return Speed(p50, p50_range, p90, p90_range, rate, rate_range, len(latencies))
+
+
+def _median_and_range(figures: list[float]) -> tuple[float, tuple[float, float]]:
+    return float(np.median(figures)), (min(figures), max(figures))

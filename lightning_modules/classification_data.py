@@ -1,0 +1,217 @@
+"""Labelled texts as a Lightning data module: read, checked, split, tokenised once and cached, batched by length."""
+
+import hashlib
+import json
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from handlers.text.tokenization import TextEncoder
+from lightning_modules.backbones import EMBEDDED, load_tokenizer_json
+from lightning_modules.batching import LengthGroupedSampler, pad
+from lightning_modules.classifier import IGNORED
+from lightning_modules.errors import UserError
+from lightning_modules.synthetic.files import SyntheticIntents
+from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_table
+
+PARTS = ("train", "val", "test")
+
+
+class ClassificationData(LightningDataModule):
+    """Texts with a label each, from a user's files or from the generator.
+
+    Args:
+        train_file: CSV, TSV, JSON, JSONL or Parquet, gzipped too; null: generate `synthetic` data.
+        val_file: validation rows; null: split off the training file.
+        test_file: test rows; null: split off the training file.
+        text_column: name of the column with the text.
+        label_column: name of the column with the label.
+        complexity_column: name of an optional column with a second, ordinal label; without it, no complexity head.
+        synthetic: the generator's settings.
+        val_share: share of the training file that becomes the missing validation part, stratified by label.
+        test_share: the same for the missing test part.
+        bad_rows: `error` names rows that cannot be used; `drop` drops and counts them.
+        backbone: whose tokenizer to use; linked from the model.
+        max_length: tokens a text is cut to, special tokens included.
+        batch_size: rows of a training batch on each device.
+        seed: of splits and shuffling.
+    """
+
+    def __init__(
+        self,
+        train_file: str | None = None,
+        val_file: str | None = None,
+        test_file: str | None = None,
+        text_column: str = "text",
+        label_column: str = "label",
+        complexity_column: str | None = None,
+        synthetic: SyntheticIntents | None = None,
+        val_share: float = 0.1,
+        test_share: float = 0.1,
+        bad_rows: BadRows = "error",
+        backbone: str = EMBEDDED,
+        max_length: int = 128,
+        batch_size: int = 32,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.files = {"train": train_file, "val": val_file, "test": test_file}
+        self.columns = Columns(text_column, label_column, complexity_column)
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """The three parts, checked: every label of validation and test occurs in training."""
+        files = self.files
+        if files["train"] is None:
+            if self.hparams.synthetic is None:
+                raise UserError("no training data: give --data.train_file, or --data.synthetic settings")
+            files = self.hparams.synthetic.write()
+        tables = {
+            part: read_table(Path(path).expanduser(), self.columns, self.hparams.bad_rows)
+            for part, path in files.items()
+            if path is not None
+        }
+        for part, share in (("test", self.hparams.test_share), ("val", self.hparams.val_share)):
+            if part not in tables:
+                tables["train"], tables[part] = split_off(tables["train"], share, self.hparams.seed)
+        return {part: self._known(tables["train"], tables[part]) for part in PARTS}
+
+    @cached_property
+    def class_counts(self) -> tuple[int, ...]:
+        """Training rows of each label, in the order of `labels`."""
+        counts = Counter(self.tables["train"].rows["label"])
+        if len(counts) < 2:
+            raise UserError(
+                f"{self.tables['train'].path}: all rows have the label {next(iter(counts))!r}; two are needed"
+            )
+        return tuple(counts[label] for label in sorted(counts))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Label names, sorted."""
+        return tuple(sorted(set(self.tables["train"].rows["label"])))
+
+    @cached_property
+    def complexity_labels(self) -> tuple[str, ...]:
+        """Complexity levels: low, medium, high first, in that order; then any others, sorted. Empty: no column."""
+        levels = set(self.tables["train"].rows["complexity"]) - {""}
+        known = [level for level in ("low", "medium", "high") if level in levels]
+        return (*known, *sorted(levels - set(known)))
+
+    @cached_property
+    def tokenizer_json(self) -> str:
+        return load_tokenizer_json(self.hparams.backbone)
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """The tokenizer as served: training and serving share it."""
+        return TextEncoder(self.tokenizer_json, self.hparams.max_length)
+
+    @cached_property
+    def tokenised(self) -> dict[str, Dataset]:
+        """The parts with columns `input_ids`, `target`, `complexity_target`; cached on disk by content."""
+        return {part: self._tokenise(table) for part, table in self.tables.items()}
+
+    def setup(self, stage: str | None = None) -> None:
+        _ = self.tokenised
+
+    def train_dataloader(self) -> DataLoader:
+        rows = self.tokenised["train"]
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        sampler = LengthGroupedSampler(
+            lengths,
+            self.hparams.batch_size,
+            self.hparams.seed,
+            lambda: self.trainer.current_epoch if self.trainer else 0,
+        )
+        return DataLoader(rows, self.hparams.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
+
+    def val_dataloader(self) -> DataLoader:
+        return self.rows_loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self.rows_loader("test")
+
+    def rows_loader(self, part: str) -> DataLoader:
+        """The rows of a part in file order."""
+        return DataLoader(self.tokenised[part], self.hparams.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
+
+    def summary(self) -> dict[str, Any]:
+        """Files, rows and dropped rows of each part, for the report."""
+        return {
+            part: {"file": table.path.name, "rows": len(table.rows), "dropped": dict(table.dropped)}
+            for part, table in self.tables.items()
+        }
+
+    def _known(self, train: Table, table: Table) -> Table:
+        strange = {}
+        for column in ("label", "complexity"):
+            known = {*train.rows[column], ""}
+            for i, value in enumerate(table.rows[column]):
+                if value not in known:
+                    strange[i] = f"{column} {value!r} never occurs in training"
+        return drop_or_refuse(table, strange, self.hparams.bad_rows)
+
+    def _tokenise(self, table: Table) -> Dataset:
+        label_ids = {label: i for i, label in enumerate(self.labels)}
+        level_ids = {level: i for i, level in enumerate(self.complexity_labels)}
+
+        def encode(batch: dict[str, list[str]]) -> dict[str, list]:
+            return {
+                "input_ids": [row.ids for row in self.encoder.encode(batch["text"])],
+                "target": [label_ids[label] for label in batch["label"]],
+                "complexity_target": [level_ids.get(level, IGNORED) for level in batch["complexity"]],
+            }
+
+        # Named by content: the default would hash the tokenizer object, which differs from run to run.
+        key = [
+            table.rows._fingerprint,
+            self.tokenizer_json,
+            self.hparams.max_length,
+            self.labels,
+            self.complexity_labels,
+        ]
+        fingerprint = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        return table.rows.map(encode, batched=True, remove_columns=table.rows.column_names, new_fingerprint=fingerprint)
+
+
+def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
+    """Cuts a `share` of every label's rows off, shuffled by `seed`; a label's last row stays in training."""
+    if not 0 < share < 1:
+        raise UserError(f"a share of {share} cannot be split off {table.path}: give one between 0 and 1")
+    generator = np.random.default_rng(seed)
+    labels = np.asarray(table.rows["label"])
+    taken: list[int] = []
+    for label in sorted(set(labels.tolist())):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        taken += rows[: min(round(len(rows) * share), len(rows) - 1)].tolist()
+    if not taken:
+        raise UserError(
+            f"{table.path} is too small to split off a share of {share}: give the parts as files of their own"
+        )
+    kept = sorted(set(range(len(labels))) - set(taken))
+    return table.select(kept), table.select(sorted(taken))
+
+
+def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Rows -> `input_ids`, `attention_mask` [rows, longest], `labels` and `complexity` [rows], all int64."""
+    ids, mask = pad([row["input_ids"] for row in rows])
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "labels": torch.tensor([row["target"] for row in rows]),
+        "complexity": torch.tensor([row["complexity_target"] for row in rows]),
+    }
+
+
+def on_cuda() -> bool:
+    return torch.cuda.is_available()

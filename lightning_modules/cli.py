@@ -1,0 +1,122 @@
+"""The command line: LightningCLI with a run folder, early stopping, gates and export."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from lightning_modules.devices import best_precision
+from lightning_modules.errors import UserError
+from lightning_modules.evaluation.gate import Gate
+from lightning_modules.history import History
+from lightning_modules.run import finish
+from lightning_modules.settings import Export
+
+
+class BundleCLI(LightningCLI):
+    """`fit` trains into `<runs_dir>/<name>/`, then evaluates, exports and holds the gates."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str, required=True, help="the model's name, and its folder under runs_dir")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="where run folders are made")
+        parser.add_argument("--mlflow", type=bool, default=False, help="log to MLflow too (MLFLOW_TRACKING_URI)")
+        parser.add_class_arguments(Gate, "gate")
+        parser.add_class_arguments(Export, "export")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({"checkpoint.filename": "best", "checkpoint.save_last": True})
+        parser.link_arguments("early_stopping.monitor", "checkpoint.monitor")
+        parser.link_arguments("early_stopping.mode", "checkpoint.mode")
+        parser.link_arguments(("runs_dir", "name"), "checkpoint.dirpath", compute_fn=checkpoints)
+        parser.link_arguments(("runs_dir", "name"), "trainer.default_root_dir", compute_fn=run_folder)
+        parser.link_arguments("model.init_args.backbone", "data.init_args.backbone")
+        for fact in ("labels", "complexity_labels", "class_counts"):
+            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+
+    def before_instantiate_classes(self) -> None:
+        trainer = self.settings["trainer"]
+        if trainer["precision"] is None:
+            trainer["precision"] = best_precision(trainer["accelerator"])
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        return super().instantiate_trainer(logger=self._loggers(), **kwargs)
+
+    def after_fit(self) -> None:
+        """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""
+        if not self.trainer.is_global_zero or self.trainer.fast_dev_run:
+            return
+        misses = finish(
+            self.trainer,
+            self.model,
+            self.datamodule,
+            name=self.settings["name"],
+            gate=self._initialised("gate"),
+            settings=self._initialised("export"),
+        )
+        if misses:
+            sys.exit("gate: " + "; ".join(misses))
+
+    @property
+    def settings(self) -> Any:
+        """The parsed configuration of the subcommand."""
+        return self.config[self.subcommand] if self.subcommand else self.config
+
+    def _initialised(self, key: str) -> Any:
+        return self._get(self.config_init, key)
+
+    def _loggers(self) -> list[Logger]:
+        folder, name = run_folder(self.settings["runs_dir"], self.settings["name"]), self.settings["name"]
+        loggers: list[Logger] = [TensorBoardLogger(folder, name="logs")]
+        if self.settings["mlflow"]:
+            loggers.append(_mlflow_logger(name))
+        return loggers
+
+
+def run_folder(runs_dir: str, name: str) -> str:
+    """`<runs_dir>/<name>`; a name is one plain folder name, since the archive and the URL carry it too."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UserError(f"--name {name!r}: use letters, digits, - and _ only")
+    return str(Path(runs_dir) / name)
+
+
+def checkpoints(runs_dir: str, name: str) -> str:
+    return str(Path(run_folder(runs_dir, name)) / "checkpoints")
+
+
+def _mlflow_logger(name: str) -> Logger:
+    try:
+        import mlflow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UserError('--mlflow needs the package mlflow: pip install -c constraints.txt ".[mlflow]"') from error
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    return MLFlowLogger(experiment_name=name)
+
+
+class RunConfig(SaveConfigCallback):
+    """Saves the whole configuration as `config.yaml` in the run folder, over that of an earlier run."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "overwrite": True, "save_to_log_dir": False})
+
+    def save_config(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+
+
+def main(args: ArgsType = None) -> None:
+    """Runs the command line; what a person can mend ends as one line and exit code 2."""
+    try:
+        BundleCLI(
+            save_config_callback=RunConfig,
+            trainer_defaults={"callbacks": [History()]},
+            args=args,
+            auto_configure_optimizers=False,
+        )
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Measures a trained classifier: metrics, gate, pictures and the report."""

@@ -1,0 +1,153 @@
+"""A trained classifier as files that need neither Lightning nor a training framework.
+
+The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
+tokenizer.json, labels.json, golden.json, metadata.json, and hf/ for `from_pretrained`.
+"""
+
+import json
+import subprocess
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from handlers.pipeline import ClassificationPipeline
+from handlers.text.integrity import sha256
+from lightning_modules.classification_data import ClassificationData
+from lightning_modules.network import TextClassifier
+
+FP32, INT8 = "model.onnx", "model_int8.onnx"
+LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
+GOLDEN_ROWS = 32
+
+
+class _Outputs(nn.Module):
+    """The network with its outputs as a tuple, which is what an ONNX graph has."""
+
+    def __init__(self, network: TextClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network(input_ids, attention_mask).values())
+
+
+def write_model(folder: Path, network: TextClassifier, tokenizer_json: str, opset: int) -> None:
+    """Writes the weights in all forms, and the tokenizer."""
+    network = network.eval().float().cpu()
+    write_onnx(network, folder / FP32, opset)
+    write_int8(folder / FP32, folder / INT8)
+    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    write_hf(network, tokenizer_json, folder / "hf")
+
+
+def write_onnx(network: TextClassifier, path: Path, opset: int) -> None:
+    """fp32 ONNX with free row and token counts; outputs `logits` and, with that head, `complexity_logits`."""
+    network.encoder.set_attn_implementation("eager")
+    # Two tensors: one given twice would become one input.
+    ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
+    rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            _Outputs(network),
+            (ids, mask),
+            input_names=["input_ids", "attention_mask"],
+            output_names=list(network(ids, mask)),
+            dynamic_shapes=({0: rows, 1: tokens}, {0: rows, 1: tokens}),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(path, external_data=False)
+
+
+def write_int8(fp32: Path, path: Path) -> None:
+    """Dynamic quantisation: weights INT8 per channel, activations as they come."""
+    model = onnx.load(fp32)
+    # The exporter's stored shapes contradict those that the quantiser infers.
+    del model.graph.value_info[:]
+    quantize_dynamic(model, path, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def write_hf(network: TextClassifier, tokenizer_json: str, folder: Path) -> None:
+    """The encoder for `AutoModel.from_pretrained`, its tokenizer, and pooling and heads as `heads.safetensors`."""
+    network.encoder.save_pretrained(folder)
+    heads = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("encoder.")}
+    save_file(heads, folder / "heads.safetensors")
+    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    # Without this, transformers would send token types, which a DistilBERT refuses.
+    inputs = ["input_ids", "attention_mask"]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_input_names=inputs)
+    tokenizer.save_pretrained(folder)
+
+
+def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequence[str]) -> None:
+    """`labels.json`: names in the order of the logits."""
+    content = {"labels": list(labels)} | ({"complexity_labels": list(complexity_labels)} if complexity_labels else {})
+    write_json(folder / "labels.json", content)
+
+
+def write_golden(folder: Path, texts: Sequence[str]) -> None:
+    """Requests of real rows with the INT8 model's answers, each answered alone, for checks of an archive."""
+    pipeline = ClassificationPipeline.load(folder, model_file=INT8)
+    chosen = np.linspace(0, len(texts) - 1, min(GOLDEN_ROWS, len(texts)), dtype=int)
+    requests = [{"text": texts[int(i)]} for i in chosen]
+    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in requests]
+    write_json(folder / "golden.json", golden)
+
+
+def facts(name: str, model_version: str, hparams: Mapping[str, Any], data: ClassificationData) -> dict[str, Any]:
+    """What `metadata.json` says of the model, without its figures and files."""
+    return {
+        "name": name,
+        "version": model_version,
+        "task": "text-classification",
+        "backbone": hparams["backbone"],
+        "pooling": hparams["pooling"],
+        "layer_norm": hparams["layer_norm"],
+        "max_length": data.encoder.max_length,
+        "labels": list(data.labels),
+        "preprocessing": {"max_length": data.encoder.max_length, "max_characters": data.encoder.max_characters},
+        "libraries": {library: version(library) for library in LIBRARIES},
+        "git_commit": git_commit(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def write_metadata(folder: Path, content: Mapping[str, Any]) -> None:
+    """`metadata.json`: the content with size and sha256 of every file beside it."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "metadata.json")
+    sizes = {path.name: path.stat().st_size for path in files}
+    write_json(
+        folder / "metadata.json", {**content, "sizes": sizes, "files": {path.name: sha256(path) for path in files}}
+    )
+
+
+def weights_mb(folder: Path) -> float:
+    """Size of the torch weights, encoder and heads, in MB."""
+    return round(sum(path.stat().st_size for path in (folder / "hf").glob("*.safetensors")) / 1e6, 2)
+
+
+def git_commit() -> str | None:
+    """The commit that the code stands at; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

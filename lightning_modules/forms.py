@@ -1,0 +1,96 @@
+"""The forms of one trained classifier (torch, ONNX, INT8) side by side on the same rows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handlers.pipeline import ClassificationPipeline
+from lightning_modules.batching import pad
+from lightning_modules.benchmark import compare_speed
+from lightning_modules.network import TextClassifier
+from lightning_modules.settings import Export
+
+Logits = dict[str, NDArray[np.float32]]
+Row = dict[str, Any]
+SPEED_ROWS = 256
+
+
+@torch.inference_mode()
+def torch_logits(network: TextClassifier, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Logits:
+    """fp32 outputs by name, [rows, classes] in the order of `rows`, in batches of similar lengths."""
+    device = next(network.parameters()).device
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    logits: Logits = {}
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        ids, mask = pad([rows[i] for i in batch])
+        for name, values in network(ids.to(device), mask.to(device)).items():
+            logits.setdefault(name, np.empty((len(rows), values.shape[1]), np.float32))[batch] = values.cpu().numpy()
+    return logits
+
+
+def onnx_logits(pipeline: ClassificationPipeline, rows: Sequence[Sequence[int]]) -> Logits:
+    """The same through an exported form, in the micro-batches that serving makes."""
+    logits, _ = pipeline.model.run(rows, pipeline.token_budget, pipeline.max_rows)
+    return logits
+
+
+def quality(logits: Mapping[str, Logits], targets: NDArray[np.int64]) -> dict[str, Row]:
+    """Of each form: accuracy, the share of rows with torch's label, and the largest distance of a label logit."""
+    reference = logits["torch"]["logits"]
+    return {
+        form: {
+            "accuracy": float((values["logits"].argmax(axis=1) == targets).mean()),
+            "agreement": float((values["logits"].argmax(axis=1) == reference.argmax(axis=1)).mean()),
+            "max_logit_difference": float(max(np.abs(values[name] - logits["torch"][name]).max() for name in values)),
+        }
+        for form, values in logits.items()
+    }
+
+
+def missed_parity(table: Mapping[str, Row], rows: int, settings: Export) -> list[str]:
+    """One sentence for each bound that an exported form misses.
+
+    On few rows a single one can be more than a bound's share: one row of difference is always accepted.
+    """
+    misses = []
+    difference = table["onnx"]["max_logit_difference"]
+    if not difference <= settings.max_logit_difference:
+        misses.append(
+            f"fp32 ONNX logits differ from torch's by {difference:.2e}, "
+            f"more than export.max_logit_difference {settings.max_logit_difference:.2e}"
+        )
+    loss = table["torch"]["accuracy"] - table["int8"]["accuracy"]
+    if loss > max(settings.max_accuracy_loss, 1.5 / rows):
+        misses.append(
+            f"INT8 loses {loss:.4f} accuracy, more than export.max_accuracy_loss {settings.max_accuracy_loss}"
+        )
+    agreement = table["int8"]["agreement"]
+    if 1 - agreement > max(1 - settings.min_agreement, 1.5 / rows):
+        misses.append(
+            f"INT8 keeps torch's label on {agreement:.4f} of {rows} rows, "
+            f"less than export.min_agreement {settings.min_agreement}"
+        )
+    return misses
+
+
+def speed(
+    network: TextClassifier, pipelines: Mapping[str, ClassificationPipeline], rows: Sequence[list[int]]
+) -> dict[str, Row]:
+    """Latency of one row and rows a second in batches of 32, of every form, in turns on this CPU."""
+    runs = {"torch": lambda batch: torch_logits(network, batch)}
+    for form, pipeline in pipelines.items():
+        runs[form] = lambda batch, pipeline=pipeline: onnx_logits(pipeline, batch)
+    chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(SPEED_ROWS, len(rows)), dtype=int)]
+    return {
+        form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}
+        for form, taken in compare_speed(runs, chosen, repeats=3, seconds=30).items()
+    }
+
+
+def size_mb(path: Path) -> float:
+    return round(path.stat().st_size / 1e6, 2)

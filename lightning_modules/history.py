@@ -1,0 +1,23 @@
+"""Keeps the curve of a run: one record after every validation, carried through checkpoints."""
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class History(Callback):
+    """`records`: dicts with epoch, step and every metric logged so far (train_loss, val_loss, val_macro_f1, …)."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, float]] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            self.records.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self.records}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.records = list(state_dict["records"])

@@ -1,0 +1,91 @@
+"""The generator: rows of text, intent and complexity from a split template library."""
+
+from dataclasses import dataclass, replace
+
+from lightning_modules.errors import UserError
+from lightning_modules.synthetic.augment import augmented
+from lightning_modules.synthetic.draws import Draws
+from lightning_modules.synthetic.edges import KINDS, LOTTERY
+from lightning_modules.synthetic.library import INTENTS, Library, load_library, split_library
+from lightning_modules.synthetic.render import Renderer
+from lightning_modules.synthetic.compose import COMPLEXITIES, regular
+
+LEVELS = tuple(COMPLEXITIES)
+ATTEMPTS = 300  # at a row whose text is new, before the library counts as used up
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example; `trace` names every library entry its text was made of."""
+
+    text: str
+    intent: str
+    complexity: str
+    kind: str
+    trace: tuple[str, ...]
+
+
+def generate(examples_per_intent: int, edge_cases: int, seed: int, augment: float = 0.0) -> dict[str, list[Row]]:
+    """Rows by split (80/10/10), each text once, each split from its own share of the library.
+
+    `augment` adds noisy copies of that share of the training rows. Raises UserError when the library cannot give
+    that many different texts.
+    """
+    seen: set[str] = set()
+    result: dict[str, list[Row]] = {}
+    for split, library in split_library(load_library(), seed).items():
+        rows: list[Row] = []
+        for position, intent in enumerate(INTENTS):
+            draws = Draws(seed, split, intent)
+            # the remainder of the edge cases goes to the first intents
+            edges = edge_cases // len(INTENTS) + (position < edge_cases % len(INTENTS))
+            for number in range(share(examples_per_intent, split)):
+                rows.append(_new_row(library, draws, intent, "regular", number, seen))
+            for number in range(share(edges, split)):
+                rows.append(_new_row(library, draws, intent, "edge", number, seen))
+        result[split] = Draws(seed, split, "order").shuffled(rows)
+    result["train"] += _noisy_copies(result["train"], augment, Draws(seed, "augment"), seen)
+    return result
+
+
+def share(total: int, split: str) -> int:
+    """A tenth for validation, a tenth for test, the rest for training."""
+    tenth = round(total / 10)
+    return total - 2 * tenth if split == "train" else tenth
+
+
+def _new_row(library: Library, draws: Draws, intent: str, kind: str, number: int, seen: set[str]) -> Row:
+    for _ in range(ATTEMPTS):
+        row = _row(Renderer(library, draws), intent, LEVELS[number % len(LEVELS)], kind)
+        if _is_new(row.text, seen):
+            return row
+    raise UserError(
+        f"{intent}: the templates give no new {kind} text after {number} in one split: ask for fewer examples "
+        "(--examples-per-intent, --edge-cases) or add templates"
+    )
+
+
+def _row(renderer: Renderer, intent: str, complexity: str, kind: str) -> Row:
+    if kind == "regular":
+        text = regular(renderer, intent, complexity)
+    else:
+        kind = renderer.draws.choice(LOTTERY)
+        text, complexity = KINDS[kind][1](renderer, intent, complexity)
+    return Row(text, intent, complexity, kind, tuple(renderer.trace))
+
+
+def _noisy_copies(rows: list[Row], rate: float, draws: Draws, seen: set[str]) -> list[Row]:
+    copies = (
+        replace(row, text=augmented(row.text, draws), kind="augmented")
+        for row in draws.sample(rows, round(rate * len(rows)))
+    )
+    return [copy for copy in copies if _is_new(copy.text, seen)]
+
+
+def _is_new(text: str, seen: set[str]) -> bool:
+    """Whether a text differs from all before it by more than case and spacing; remembers it."""
+    key = " ".join(text.casefold().split())
+    if key in seen:
+        return False
+    seen.add(key)
+    return True

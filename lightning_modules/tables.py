@@ -1,0 +1,130 @@
+"""Reads a user's CSV, TSV, JSON, JSONL or Parquet file (gzipped too) into labelled texts, and names every bad row."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas
+from datasets import Dataset, Features, Value, load_dataset
+from datasets.exceptions import DatasetGenerationError
+
+from lightning_modules.errors import UserError
+
+# Without this, the texts "NA" and "null" would be missing values.
+CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "encoding_errors": "replace"}
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".csv": ("csv", CSV_OPTIONS),
+    ".tsv": ("csv", {**CSV_OPTIONS, "delimiter": "\t"}),
+    ".json": ("json", {"encoding_errors": "replace"}),
+    ".jsonl": ("json", {"encoding_errors": "replace"}),
+    ".parquet": ("parquet", {}),
+}
+SHOWN = 5  # bad rows listed in an error
+
+BadRows = Literal["error", "drop"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a file keeps what: names of the text, label and (optional) complexity column."""
+
+    text: str
+    label: str
+    complexity: str | None
+
+
+@dataclass
+class Table:
+    """Rows of one file, strings: `text`, `label`, `complexity` ("": none), and `row`, counted from 1 without the header."""
+
+    path: Path
+    rows: Dataset
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def select(self, indices: Sequence[int]) -> "Table":
+        """Some of the rows; what was dropped before stays with the whole."""
+        return Table(self.path, self.rows.select(indices))
+
+
+def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
+    """Reads `path` by its ending; every value becomes a string.
+
+    Raises:
+        UserError: no such file, an unknown format or column, or, unless they are to be dropped, bad rows.
+    """
+    rows = _load(path)
+    for role, name in (("text", columns.text), ("label", columns.label)):
+        if name not in rows.column_names:
+            raise UserError(
+                f"{path} has no column {name!r}: set --data.{role}_column to one of {', '.join(rows.column_names)}"
+            )
+    rows = rows.map(
+        _as_strings,
+        with_indices=True,
+        fn_kwargs={"names": {"text": columns.text, "label": columns.label, "complexity": columns.complexity}},
+        remove_columns=rows.column_names,
+    )
+    faults = {
+        i: fault
+        for i, (text, label) in enumerate(zip(rows["text"], rows["label"], strict=True))
+        if (fault := _fault(text, label))
+    }
+    return drop_or_refuse(Table(path, rows), faults, bad_rows)
+
+
+def drop_or_refuse(table: Table, faults: dict[int, str], bad_rows: BadRows) -> Table:
+    """The table without the rows in `faults` (index -> what is wrong), counted; or an error that names them."""
+    if not faults:
+        return table
+    if bad_rows == "error":
+        listed = "; ".join(f"row {table.rows[i]['row']}: {fault}" for i, fault in list(faults.items())[:SHOWN])
+        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise UserError(f"{table.path}: {listed}{more}. Mend them, or drop and count them with --data.bad_rows=drop")
+    keep = [i for i in range(len(table.rows)) if i not in faults]
+    if not keep:
+        raise UserError(f"{table.path}: no good row is left after dropping {len(faults)} bad ones")
+    return Table(table.path, table.rows.select(keep), table.dropped + Counter(faults.values()))
+
+
+def _as_strings(row: dict[str, Any], index: int, names: dict[str, str | None]) -> dict[str, Any]:
+    values = {role: row.get(name) if name else None for role, name in names.items()}
+    strings = {role: "" if value is None else str(value) for role, value in values.items()}
+    return {
+        "row": index + 1,
+        "text": strings["text"],
+        "label": strings["label"].strip(),
+        "complexity": strings["complexity"].strip(),
+    }
+
+
+def _load(path: Path) -> Dataset:
+    if not path.is_file():
+        raise UserError(f"data file {path} does not exist")
+    ending = next((suffix for suffix in reversed(path.suffixes) if suffix != ".gz"), "").lower()
+    if ending not in FORMATS:
+        raise UserError(f"{path}: unknown format {ending!r}, expected one of {', '.join(FORMATS)}, or these with .gz")
+    builder, options = FORMATS[ending]
+    try:
+        if builder == "csv":
+            # All columns as strings: a guess would make the label 007 a number, or differ between chunks of a file.
+            header = pandas.read_csv(path, nrows=0, sep=options.get("delimiter", ","), encoding_errors="replace")
+            options = {**options, "features": Features({str(name): Value("string") for name in header.columns})}
+        rows = load_dataset(builder, data_files=str(path), split="train", **options)
+    except (DatasetGenerationError, ValueError, OSError) as error:
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        raise UserError(f"{path} cannot be read as {ending[1:]}: {cause}") from error
+    if not len(rows):
+        raise UserError(f"{path} has no rows")
+    return rows
+
+
+def _fault(text: str, label: str) -> str | None:
+    if not text.strip():
+        return "empty text"
+    if not label:
+        return "missing label"
+    if "\N{REPLACEMENT CHARACTER}" in text + label:
+        return "wrong encoding (not UTF-8)"
+    return None

@@ -1,0 +1,106 @@
+"""Archives built from the tiny export: what is in them, that they repeat byte for byte, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from archives.build import MODEL_CONFIGS, PACKED, build_archive
+from archives.errors import ArchiveError
+from handlers.settings import HandlerSettings
+
+
+@pytest.fixture(scope="module")
+def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_archive("tiny", tiny_runs, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def runs(tiny_runs: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return shutil.copytree(tiny_runs, tmp_path / "runs")
+
+
+def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Path, tiny_export: Path) -> None:
+    with zipfile.ZipFile(archive) as mar:
+        names = set(mar.namelist())
+        manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
+        assert mar.read("model_int8.onnx") == (tiny_export / "model_int8.onnx").read_bytes()
+    assert names >= {*PACKED, "metadata.json", "classification.py", "model-config.yaml", "integrity.json"}
+    assert {"handlers/__init__.py", "handlers/pipeline.py", "handlers/text/payload.py"} <= names
+    assert not any("__pycache__" in name or name == "handlers/classification.py" for name in names)
+    assert "model.onnx" not in names
+    assert manifest["model"] == {
+        "modelName": "tiny",
+        "modelVersion": "1.0",
+        "handler": "classification.py",
+        "configFile": "model-config.yaml",
+    }
+    assert manifest["createdOn"] == "02/01/2024 03:04:05"
+
+
+def test_the_sha256_of_every_packed_file_is_in_the_archive(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as mar:
+        digests = json.loads(mar.read("integrity.json"))
+        found = {name: hashlib.sha256(mar.read(name)).hexdigest() for name in mar.namelist()}
+    del found["integrity.json"]
+    assert digests == found
+
+
+def test_built_again_it_has_the_same_bytes(archive: Path, tiny_runs: Path, tmp_path: Path) -> None:
+    assert build_archive("tiny", tiny_runs, tmp_path).read_bytes() == archive.read_bytes()
+
+
+def test_files_beside_the_archive_stay(tiny_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archiver deletes <temporary files>/<model name>."""
+    precious = tmp_path / "tiny" / "precious"
+    precious.parent.mkdir()
+    precious.touch()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    build_archive("tiny", tiny_runs, tmp_path / "store")
+    assert precious.exists()
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["tiny.mar"]
+
+
+def test_a_missing_export_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"intent.*make train TASK=intent"):
+        build_archive("intent", tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_missing_file_of_the_export_is_named(runs: Path, tmp_path: Path, name: str) -> None:
+    (runs / "tiny" / "export" / name).unlink()
+    with pytest.raises(ArchiveError, match=rf"{name} is missing.*make train"):
+        build_archive("tiny", runs, tmp_path)
+
+
+def test_a_changed_file_of_the_export_is_named(runs: Path, tmp_path: Path) -> None:
+    (runs / "tiny" / "export" / "labels.json").write_text("{}")
+    with pytest.raises(ArchiveError, match=r"labels\.json differs from its sha256"):
+        build_archive("tiny", runs, tmp_path)
+
+
+def test_a_task_without_a_handler_is_named(runs: Path, tmp_path: Path) -> None:
+    path = runs / "tiny" / "export" / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"task": "juggling"}))
+    with pytest.raises(ArchiveError, match=r"no handler for task 'juggling'.*text-classification"):
+        build_archive("tiny", runs, tmp_path)
+
+
+def test_a_name_that_torchserve_does_not_allow_is_refused(runs: Path, tmp_path: Path) -> None:
+    (runs / "tiny").rename(runs / "ti ny")
+    with pytest.raises(ArchiveError, match="special characters"):
+        build_archive("ti ny", runs, tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted(MODEL_CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_model_configuration_is_valid(path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    config = yaml.safe_load(path.read_text())
+    assert config["maxBatchDelay"] >= 1, "0 means 100 ms to TorchServe"
+    assert HandlerSettings.read(config).model_file in PACKED

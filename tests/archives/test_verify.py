@@ -1,0 +1,130 @@
+"""Verification runs the packed code and nothing else, and names what is wrong with an archive."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from archives.build import build_archive
+from archives.errors import ArchiveError
+from archives.replay import difference
+from archives.verify import verify_archive
+from handlers.text.integrity import write_integrity
+
+
+@pytest.fixture(scope="module")
+def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_archive("tiny", tiny_runs, tmp_path_factory.mktemp("store"))
+
+
+def altered(archive: Path, folder: Path, alter: Callable[[Path], object], *, sealed: bool) -> Path:
+    """A copy of the archive after `alter` on its files; sealed: with an integrity file that fits them."""
+    with zipfile.ZipFile(archive) as mar:
+        mar.extractall(folder / "model")
+    alter(folder / "model")
+    if sealed:
+        (folder / "model" / "integrity.json").unlink()
+        write_integrity(folder / "model")
+    copy = folder / "tiny.mar"
+    with zipfile.ZipFile(copy, "w") as mar:
+        for path in (folder / "model").rglob("*"):
+            mar.write(path, path.relative_to(folder / "model"))
+    return copy
+
+
+def replace(name: str, old: str, new: str) -> Callable[[Path], object]:
+    def alter(model: Path) -> None:
+        text = (model / name).read_text()
+        assert old in text
+        (model / name).write_text(text.replace(old, new, 1))
+
+    return alter
+
+
+def test_a_good_archive_passes(archive: Path) -> None:
+    verify_archive(archive)
+
+
+def test_the_environment_does_not_reach_the_packed_code(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    verify_archive(archive)
+
+
+def test_the_packed_handler_is_what_runs(archive: Path, tmp_path: Path) -> None:
+    alter = replace("handlers/pipeline.py", '"truncated"', '"cut"')
+    verify_archive(altered(archive, tmp_path, alter, sealed=True))
+    alter = replace("handlers/pipeline.py", '{"label": labels[c]', '{"label": labels[0]')
+    with pytest.raises(ArchiveError, match=r"golden\.json\[\d\]\.label: expected"):
+        verify_archive(altered(archive, tmp_path / "again", alter, sealed=True))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model_int8.onnx", "tokenizer.json", "handlers/pipeline.py", "handlers/text/fields.py", "model-config.yaml"],
+)
+def test_a_changed_byte_is_named(archive: Path, tmp_path: Path, name: str) -> None:
+    def alter(model: Path) -> None:
+        content = bytearray((model / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (model / name).write_bytes(content)
+
+    with pytest.raises(ArchiveError, match=f"damaged: {name}"):
+        verify_archive(altered(archive, tmp_path, alter, sealed=False))
+
+
+def test_a_missing_module_is_not_taken_from_the_repository(archive: Path, tmp_path: Path) -> None:
+    copy = altered(archive, tmp_path, lambda model: (model / "handlers" / "service.py").unlink(), sealed=True)
+    with pytest.raises(ArchiveError, match=r"No module named 'handlers\.service'"):
+        verify_archive(copy)
+
+
+def test_a_wrong_golden_answer_is_named(archive: Path, tmp_path: Path) -> None:
+    def alter(model: Path) -> None:
+        golden = json.loads((model / "golden.json").read_text())
+        golden[3]["response"]["score"] += 0.01
+        (model / "golden.json").write_text(json.dumps(golden))
+
+    with pytest.raises(ArchiveError, match=r"golden\.json\[3\]\.score: expected"):
+        verify_archive(altered(archive, tmp_path, alter, sealed=True))
+
+
+def test_an_archive_without_golden_requests_proves_nothing(archive: Path, tmp_path: Path) -> None:
+    copy = altered(archive, tmp_path, lambda model: (model / "golden.json").write_text("[]"), sealed=True)
+    with pytest.raises(ArchiveError, match="holds no request"):
+        verify_archive(copy)
+
+
+def test_an_entry_with_two_classes_is_refused(archive: Path, tmp_path: Path) -> None:
+    alter = replace(
+        "classification.py", "class ClassificationHandler", "class Other: ...\n\n\nclass ClassificationHandler"
+    )
+    with pytest.raises(ArchiveError, match="defines 2 classes"):
+        verify_archive(altered(archive, tmp_path, alter, sealed=True))
+
+
+def test_a_truncated_archive_and_a_missing_one(archive: Path, tmp_path: Path) -> None:
+    half = tmp_path / "tiny.mar"
+    with pytest.raises(ArchiveError, match="make archive TASK=tiny"):
+        verify_archive(half)
+    half.write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(ArchiveError, match=r"damaged.*make archive TASK=tiny"):
+        verify_archive(half)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "at"),
+    [
+        ({"a": [1.0, {"b": "x"}]}, {"a": [1.0009, {"b": "x"}]}, None),
+        ({"a": [1.0, {"b": "x"}]}, {"a": [1.002, {"b": "x"}]}, ".a[0]"),
+        ({"a": [1.0, {"b": "x"}]}, {"a": [1.0, {"b": "y"}]}, ".a[1].b"),
+        ({"a": 1.0}, {"a": 1.0, "b": 1.0}, ""),
+        ([1.0], [1.0, 2.0], ""),
+    ],
+)
+def test_the_first_difference_is_located(expected: object, actual: object, at: str | None) -> None:
+    found = difference(expected, actual, "")
+    assert found is None if at is None else found is not None and found.startswith(f"{at}: expected")

@@ -1,0 +1,79 @@
+"""One real TorchServe for the whole session, started through the command line on free ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from archives import running, tokens
+from archives.build import build_archive
+from archives.running import Server
+
+MODEL = "tiny"
+SECRET = "xylophone-7fd2"
+
+
+def archives(*arguments: str | Path, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m archives` to its end."""
+    command = [sys.executable, "-m", "archives", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def serve(store: Path, servers: Path, *options: str) -> Server:
+    """Starts a server on free ports with one worker per model, unless the options say otherwise."""
+    result = archives("serve", "--store", store, "--servers", servers, "--port", "0", "--workers", "1", *options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    port = re.search(r"starting TorchServe on port (\d+)", result.stdout)
+    assert port
+    return running.find(int(port[1]), servers)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server, asked with its own token."""
+
+    server: Server
+    session: requests.Session
+    start_output: str = ""
+
+    def post(self, path: str = MODEL, **request: Any) -> requests.Response:
+        """POST to /predictions/<path>; `headers` come on top of the token."""
+        headers = {"Authorization": tokens.bearer(self.server)} | request.pop("headers", {})
+        return self.session.post(f"{self.server.url}/predictions/{path}", headers=headers, timeout=60, **request)
+
+
+@pytest.fixture(scope="session")
+def store(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    build_archive(MODEL, tiny_runs, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of this session's servers; whatever still runs at the end is stopped."""
+    folder = tmp_path_factory.mktemp("servers")
+    yield folder
+    for server in running.recorded(folder):
+        archives("stop", "--servers", folder, "--port", str(server.port), "--drain", "0")
+        # A stop that failed shows in test_server; here nothing may be left behind.
+        if running.load(server.folder):
+            os.kill(server.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def served(store: Path, servers: Path) -> Iterator[Served]:
+    """The shared server: two workers, so that requests run side by side."""
+    server = serve(store, servers, "--workers", "2")
+    with tokens.local_session() as session:
+        yield Served(server, session)

@@ -1,0 +1,182 @@
+"""Nothing a client sends may become a 5xx, and nobody's wrong request may cost another one its answer."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.conftest import MODEL, SECRET, Served
+
+pytestmark = pytest.mark.e2e
+
+JSON = {"Content-Type": "application/json"}
+WRONG_ROWS: dict[str, tuple[bytes, dict[str, str]]] = {
+    "no body": (b"", JSON),
+    "no body and no type": (b"", {}),
+    "empty text": (b'{"text": ""}', JSON),
+    "blank text": (b'{"text": "   "}', JSON),
+    "not JSON": (b'{"text": ', JSON),
+    "a number": (b"42", JSON),
+    "null": (b"null", JSON),
+    "a list of texts": (b'["hello"]', JSON),
+    "an empty object": (b"{}", JSON),
+    "unknown field": (b'{"text": "hello", "colour": "red"}', JSON),
+    "number for text": (b'{"text": 42}', JSON),
+    "null for text": (b'{"text": null}', JSON),
+    "wrong top_k": (b'{"text": "hello", "top_k": "many"}', JSON),
+    "negative top_k": (b'{"text": "hello", "top_k": -1}', JSON),
+    "no instances": (b'{"instances": []}', JSON),
+    "wrong instance": (b'{"instances": [{"text": "hello"}, {"text": 1}]}', JSON),
+    "deep JSON": (b"[" * 100_000, JSON),
+    "huge number": (b'{"text": "hello", "top_k": 1' + b"0" * 5000 + b"}", JSON),
+    "invalid UTF-8 in JSON": (b'{"text": "\xff\xfe"}', JSON),
+    "invalid UTF-8 in text": (b"\xff\xfe", {"Content-Type": "text/plain"}),
+    "another type": (b"<text>hello</text>", {"Content-Type": "application/xml"}),
+}
+
+
+def assert_answered(response: requests.Response) -> None:
+    assert response.status_code == 200, response.text
+    assert set(response.json()) >= {"label", "score", "top_k"}
+
+
+def assert_refused(response: requests.Response, field: str | None = None) -> None:
+    assert response.status_code == 400, response.text
+    error = response.json()["error"]
+    assert error["code"]
+    assert error["message"]
+    if field:
+        assert error["field"] == field
+
+
+@pytest.mark.parametrize("name", WRONG_ROWS)
+def test_a_wrong_request_gets_its_own_status(served: Served, name: str) -> None:
+    body, headers = WRONG_ROWS[name]
+    response = served.post(data=body, headers=headers)
+    if name == "another type":
+        assert response.status_code in {200, 400, 415}
+    else:
+        assert_refused(response)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"text": 42}, "text"),
+        ({"text": "hello", "colour": "red"}, "colour"),
+        ({"text": "hello", "top_k": -1}, "top_k"),
+        ({"instances": [{"text": "a"}, {"text": "b"}, {"text": "c"}, {"text": 1}]}, "instances[3].text"),
+    ],
+)
+def test_the_error_names_the_field(served: Served, body: dict[str, Any], field: str) -> None:
+    assert_refused(served.post(json=body), field)
+
+
+def test_every_usual_way_to_send_a_text_is_answered_alike(served: Served) -> None:
+    text = "translate this sentence into français"
+    body = json.dumps({"text": text})
+    responses = [
+        served.post(json={"text": text}),
+        served.post(files={"data": ("request.json", body, "application/json")}),
+        served.post(data=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"}),
+        served.post(data=body.encode(), headers={}),
+        served.post(f"{MODEL}/1.0", json={"text": text}),
+    ]
+    assert [response.status_code for response in responses] == [200] * len(responses)
+    assert len({response.json()["label"] for response in responses}) == 1
+
+
+@pytest.mark.parametrize("form", [{"text": "hello"}, '{"text": "hello"}', '{"text": "a=b"}', {"data": "{}", "x": "y"}])
+def test_a_form_is_refused_with_how_to_send_it(served: Served, form: Any) -> None:
+    response = served.post(data=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert response.status_code in {400, 415}
+    assert "JSON object" in response.json()["error"]["message"]
+
+
+def test_a_megabyte_of_text_is_answered_and_says_that_it_was_cut(served: Served) -> None:
+    response = served.post(json={"text": "a long story " * 80_000})
+    assert_answered(response)
+    assert response.json()["truncated"] is True
+
+
+def test_more_than_the_server_takes_is_413(served: Served) -> None:
+    assert served.post(json={"text": "x" * 7_000_000}).status_code == 413
+
+
+def test_too_many_instances_are_refused_and_the_limit_is_told(served: Served) -> None:
+    response = served.post(json={"instances": [{"text": "hello"}] * 10_000})
+    assert response.status_code in {400, 413}
+    assert "1024" in response.json()["error"]["message"]
+
+
+def test_a_full_request_of_instances_is_answered_in_order(served: Served) -> None:
+    texts = ["write a python function", "translate this sentence into french"] * 512
+    response = served.post(json={"instances": [{"text": text, "top_k": 1} for text in texts]})
+    assert response.status_code == 200
+    labels = [prediction["label"] for prediction in response.json()["predictions"]]
+    assert len(labels) == 1024
+    assert labels[::2] == [labels[0]] * 512
+    assert labels[1::2] == [labels[1]] * 512
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": ""}, {"Authorization": "Bearer wrong"}, {"Authorization": "x"}])
+def test_without_the_right_token_there_is_no_answer(served: Served, headers: dict[str, str]) -> None:
+    response = served.post(json={"text": "hello"}, headers=headers)
+    assert 400 <= response.status_code < 500
+    assert "Token" in response.json()["message"]
+
+
+def test_the_inference_key_does_not_open_the_management_api(served: Served) -> None:
+    headers = served.post(json={"text": "hello"}).request.headers
+    response = served.session.get(
+        f"{served.server.management_url}/models", headers={"Authorization": headers["Authorization"]}, timeout=10
+    )
+    assert 400 <= response.status_code < 500
+
+
+@pytest.mark.parametrize("path", ["nobody", f"{MODEL}/9.9", "nobody/1.0"])
+def test_an_unknown_model_or_version_is_404(served: Served, path: str) -> None:
+    assert served.post(path, json={"text": "hello"}).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_other_methods_are_answered_below_500(served: Served, method: str) -> None:
+    authorization = served.post(json={"text": "hello"}).request.headers["Authorization"]
+    response = served.session.request(
+        method,
+        f"{served.server.url}/predictions/{MODEL}",
+        headers={"Authorization": authorization},
+        timeout=10,
+    )
+    assert response.status_code < 500
+
+
+def test_good_requests_are_answered_beside_wrong_ones(served: Served) -> None:
+    wrong = list(WRONG_ROWS.values())
+
+    def ask(index: int) -> requests.Response:
+        if index % 3 == 0:
+            body, headers = wrong[index // 3 % len(wrong)]
+            return served.post(data=body, headers=headers)
+        return served.post(json={"text": f"summarize report {index} in three sentences"})
+
+    with ThreadPoolExecutor(32) as pool:
+        responses = list(pool.map(ask, range(600)))
+    assert max(response.status_code for response in responses) < 500
+    for index, response in enumerate(responses):
+        if index % 3:
+            assert_answered(response)
+
+
+def test_no_text_of_a_user_reaches_a_log(served: Served) -> None:
+    served.post(json={"text": f"my secret is {SECRET}"})
+    served.post(json={"text": f"my secret is {SECRET}", "colour": SECRET})
+    served.post(data=f'{{"text": "{SECRET}'.encode(), headers=JSON)
+    served.post(data=f"\xff{SECRET}".encode("latin-1"), headers={"Content-Type": "text/plain"})
+    served.post(json={"instances": [{"text": SECRET}, {"text": 1, SECRET: SECRET}]})
+    for log in served.server.folder.rglob("*.log"):
+        assert SECRET not in log.read_text(errors="replace"), log

@@ -1,0 +1,88 @@
+"""The pipeline on a tiny real model: golden answers, order, truncation, and exports that do not fit together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from handlers.onnx_model import OnnxModel, pad
+from handlers.pipeline import ClassificationPipeline
+from handlers.text.errors import RequestError
+from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_export: Path) -> ClassificationPipeline:
+    return ClassificationPipeline.load(tiny_export)
+
+
+def test_golden_requests_get_their_answers(pipeline: ClassificationPipeline, tiny_export: Path) -> None:
+    golden = json.loads((tiny_export / "golden.json").read_text(encoding="utf-8"))
+    assert [pipeline.predict([pair["request"]])[0] for pair in golden] == [pair["response"] for pair in golden]
+
+
+def test_an_answer_lists_the_best_labels_first(pipeline: ClassificationPipeline) -> None:
+    [answer] = pipeline.predict([{"text": "hello", "top_k": 99}])
+    assert sorted(entry["label"] for entry in answer["top_k"]) == sorted(LABELS)
+    scores = [entry["score"] for entry in answer["top_k"]]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert {"label": answer["label"], "score": answer["score"]} == answer["top_k"][0]
+    assert answer["complexity"]["label"] in COMPLEXITY_LABELS
+    assert "truncated" not in answer
+
+
+def test_each_request_gets_its_own_top_k(pipeline: ClassificationPipeline) -> None:
+    answers = pipeline.predict([{"text": "hello", "top_k": k} for k in (1, 4, 2)] + ["hello"])
+    assert [len(answer["top_k"]) for answer in answers] == [1, 4, 2, 3]
+
+
+def test_rows_of_all_requests_come_back_in_order(tiny_export: Path) -> None:
+    """In fp32 an answer does not depend on its neighbours, so that one by one and all together must agree."""
+    pipeline = ClassificationPipeline.load(tiny_export, model_file="model.onnx", token_budget=40, max_rows=4)
+    alone = [pipeline.predict([sentence])[0] for sentence in SENTENCES]
+    requests = [
+        {"instances": [{"text": s} for s in SENTENCES[:4]]},
+        *SENTENCES[4:7],
+        {"instances": [{"text": s} for s in SENTENCES[7:]]},
+    ]
+    first, *middle, last = pipeline.predict(requests)
+    together = [*first["predictions"], *middle, *last["predictions"]]
+    assert [answer["label"] for answer in together] == [answer["label"] for answer in alone]
+    assert [answer["score"] for answer in together] == pytest.approx([answer["score"] for answer in alone], abs=1e-5)
+
+
+def test_logits_equal_those_of_one_padded_run(tiny_export: Path) -> None:
+    rows = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
+    logits, padded_tokens = OnnxModel(tiny_export / "model.onnx", 1).run(rows, budget=22, max_rows=2)
+    ids, mask = pad(rows)
+    session = onnxruntime.InferenceSession(tiny_export / "model.onnx")
+    [expected] = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})
+    np.testing.assert_allclose(logits["logits"], expected, atol=1e-4)
+    assert padded_tokens == 2 * 5 + 2 * 11 + 22
+
+
+def test_nothing_asked_nothing_answered(pipeline: ClassificationPipeline) -> None:
+    assert pipeline.predict([]) == []
+
+
+def test_a_wrong_request_raises(pipeline: ClassificationPipeline) -> None:
+    with pytest.raises(RequestError, match="text is a number"):
+        pipeline.predict(["hello", {"text": 1}])
+
+
+def test_a_model_without_the_complexity_head(tmp_path: Path) -> None:
+    [answer] = ClassificationPipeline.load(write_tiny_export(tmp_path / "export", complexity=False)).predict(["hello"])
+    assert "complexity" not in answer
+
+
+def test_labels_that_do_not_fit_the_model_are_refused(tiny_export: Path, tmp_path: Path) -> None:
+    export = shutil.copytree(tiny_export, tmp_path / "export")
+    (export / "labels.json").write_text(json.dumps({"labels": LABELS[1:], "complexity_labels": COMPLEXITY_LABELS}))
+    with pytest.raises(ValueError, match=r"'logits': 4.*'logits': 3"):
+        ClassificationPipeline.load(export)

@@ -1,0 +1,151 @@
+"""A batch under TorchServe's own context and metrics: good and wrong rows, failures, logs and metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ts.context import Context, RequestProcessor
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+
+from handlers.metrics import UNITS
+from handlers.pipeline import ClassificationPipeline, EncodedBatch, Outputs
+from handlers.service import BatchService
+
+METRICS_YAML = Path("configs/serving/metrics.yaml")
+
+
+def new_context() -> Context:
+    metrics = MetricsCacheYamlImpl(str(METRICS_YAML))
+    metrics.initialize_cache()
+    return Context("tiny", "", {}, 4, None, "0.12.0", metrics=metrics, model_yaml_config={})
+
+
+def ask(service: BatchService, context: Context, *bodies: Any) -> list[tuple[int, Any]]:
+    """Status and parsed answer of each row."""
+    context.request_processor = [RequestProcessor({}) for _ in bodies]
+    texts = service.handle([{"body": body} for body in bodies], context)
+    assert all(context.get_response_content_type(i) == "application/json" for i in range(len(bodies)))
+    return [(context.get_response_status(i)[0], json.loads(text)) for i, text in enumerate(texts)]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_export: Path) -> ClassificationPipeline:
+    return ClassificationPipeline.load(tiny_export)
+
+
+@pytest.fixture
+def context() -> Context:
+    return new_context()
+
+
+@pytest.fixture
+def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
+    return BatchService(pipeline, context)
+
+
+def test_a_wrong_row_gets_its_own_error_and_its_neighbours_their_answers(
+    service: BatchService, context: Context, pipeline: ClassificationPipeline
+) -> None:
+    first, second = {"text": "hello"}, {"instances": [{"text": "how are you"}, {"text": "fox"}]}
+    answers = ask(service, context, first, b"{", {"text": 3}, second, {"instances": [{"text": "a"}] * 10_000})
+    assert [status for status, _ in answers] == [200, 400, 400, 200, 413]
+    assert [answers[0][1], answers[3][1]] == pipeline.predict([first, second])
+    assert answers[2][1]["error"]["field"] == "text"
+    assert context.get_response_status(1)[1] == "Bad Request"
+
+
+def test_a_batch_of_wrong_rows_only(service: BatchService, context: Context) -> None:
+    assert [status for status, _ in ask(service, context, b"", None)] == [400, 400]
+
+
+def test_a_megabyte_is_answered_and_marked(service: BatchService, context: Context) -> None:
+    [(status, answer)] = ask(service, context, {"text": "hello " * 175_000})
+    assert status == 200
+    assert answer["truncated"] is True
+
+
+class Poisoned:
+    """The real pipeline, but it fails at texts with `poison`, as a library might: with the text in the error."""
+
+    def __init__(self, pipeline: ClassificationPipeline) -> None:
+        self.parse, self.encode, self.decode = pipeline.parse, pipeline.encode, pipeline.decode
+        self.pipeline = pipeline
+
+    def run(self, batch: EncodedBatch) -> Outputs:
+        for instance in batch.instances:
+            if "poison" in instance.text:
+                raise KeyError(instance.text)
+        return self.pipeline.run(batch)
+
+
+def test_a_failure_is_confined_to_its_request_and_logged_without_the_text(
+    pipeline: ClassificationPipeline, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        answers = ask(BatchService(Poisoned(pipeline), context), context, "hello", "poison ivy", "fox")
+    assert [status for status, _ in answers] == [200, 500, 200]
+    assert answers[1][1]["error"]["code"] == "inference_failed"
+    assert [answers[0][1], answers[2][1]] == [pipeline.predict([text])[0] for text in ("hello", "fox")]
+    errors = "\n".join(record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR)
+    assert "KeyError" in errors
+    assert "in run" in errors
+    assert "ivy" not in caplog.text
+
+
+def test_texts_of_good_and_wrong_requests_are_not_logged(
+    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        ask(service, context, "secret words", b'{"text": "secret words"', {"secret": 1}, {"text": ["secret"]})
+    assert "secret" not in caplog.text + "".join(capfd.readouterr())
+
+
+def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:
+    lines = (
+        re.match(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|#ModelName:tiny,Level:Model\|", m) for m in caplog.messages
+    )
+    return {match[1]: float(match[2]) for match in lines if match}
+
+
+def test_each_batch_emits_its_metrics_once(
+    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        ask(service, context, {"text": "hello"}, {"instances": [{"text": "hello"}, {"text": "hello hello"}]}, b"")
+    values = emitted(caplog)
+    assert values.keys() == {name for units in UNITS.values() for name in units}
+    assert len([message for message in caplog.messages if message.startswith("[METRICS]")]) == len(values)
+    assert values["batch_fill"] == 3 / 4
+    assert (values["rows_total"], values["rejected_rows_total"]) == (3, 1)
+    assert (values["tokens_total"], values["padded_tokens_total"]) == (3 + 3 + 4, 12)
+    assert values["padding_ratio"] == pytest.approx(2 / 12, abs=1e-6)
+    assert values["batch_kilotokens"] == 0.012
+    steps = values["encode_seconds"] + values["run_seconds"] + values["decode_seconds"]
+    assert 0 < steps <= values["handler_seconds"]
+
+
+def test_a_batch_without_rejections_emits_no_rejection_counter(
+    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        ask(service, context, "hello")
+    assert "rejected_rows_total" not in emitted(caplog)
+
+
+def test_every_metric_is_declared_for_torchserve(caplog: pytest.LogCaptureFixture, context: Context) -> None:
+    declared = set(context.metrics.cache_keys())
+    assert {f"{kind}:{name}" for kind, units in UNITS.items() for name in units} <= declared
+
+
+def test_metrics_that_the_server_does_not_declare_are_added(tmp_path: Path, pipeline: ClassificationPipeline) -> None:
+    own = tmp_path / "metrics.yaml"
+    own.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [ModelName, Level]}]}")
+    context = new_context()
+    context.metrics = MetricsCacheYamlImpl(str(own))
+    context.metrics.initialize_cache()
+    assert ask(BatchService(pipeline, context), context, "hello")[0][0] == 200

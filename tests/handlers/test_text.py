@@ -1,0 +1,78 @@
+"""Packing, scores and tokenisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.text.packing import pack
+from handlers.text.scores import softmax, top_k
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
+from tests.tiny_export import MAX_LENGTH
+
+
+@given(
+    lengths=st.lists(st.integers(1, 512), max_size=200),
+    budget=st.integers(1, 4096),
+    max_rows=st.integers(1, 64),
+)
+def test_packing_keeps_every_row_and_the_budget(lengths: list[int], budget: int, max_rows: int) -> None:
+    batches = pack(lengths, budget, max_rows)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[row] for row in batch)
+        assert len(batch) == 1 or (len(batch) <= max_rows and len(batch) * longest <= budget)
+    in_order = [lengths[row] for batch in batches for row in batch]
+    assert in_order == sorted(lengths)
+
+
+def test_rows_of_one_length_fill_the_budget() -> None:
+    assert [len(batch) for batch in pack([10] * 25, budget=100, max_rows=32)] == [10, 10, 5]
+
+
+def test_softmax_of_large_logits_is_finite() -> None:
+    assert softmax(np.array([[1e4, 1e4, -1e4]], np.float32)).tolist() == [[0.5, 0.5, 0.0]]
+
+
+def test_top_k_is_sorted_and_keeps_the_order_of_equals() -> None:
+    probabilities = np.array([[0.2, 0.3, 0.3, 0.2]], np.float32)
+    assert top_k(probabilities, 3).tolist() == [[1, 2, 0]]
+    assert top_k(probabilities, 9).tolist() == [[1, 2, 0, 3]]
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_export: Path) -> TextEncoder:
+    return TextEncoder((tiny_export / "tokenizer.json").read_text(encoding="utf-8"), MAX_LENGTH)
+
+
+def test_stored_padding_and_truncation_are_replaced(encoder: TextEncoder) -> None:
+    short, long = encoder.encode(["hello", "hello " * 15])
+    assert len(short.ids) == 3
+    assert len(long.ids) == 17
+    assert not short.truncated
+    assert not long.truncated
+
+
+def test_a_text_of_too_many_tokens_is_cut(encoder: TextEncoder) -> None:
+    fits, cut = encoder.encode(["hello " * (MAX_LENGTH - 2), "hello " * (MAX_LENGTH - 1)])
+    assert fits.ids == cut.ids
+    assert len(cut.ids) == MAX_LENGTH
+    assert (fits.truncated, cut.truncated) == (False, True)
+
+
+def test_characters_are_cut_before_tokens(encoder: TextEncoder) -> None:
+    limit = CHARACTERS_PER_TOKEN * MAX_LENGTH
+    fits, cut = encoder.encode(["x" * limit, "x" * 1_000_000])
+    assert fits.ids == cut.ids
+    assert (fits.truncated, cut.truncated) == (False, True)
+
+
+@given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",))), max_size=5))
+def test_any_text_is_encoded(encoder: TextEncoder, texts: list[str]) -> None:
+    rows = encoder.encode(texts)
+    assert len(rows) == len(texts)
+    assert all(2 <= len(row.ids) <= MAX_LENGTH for row in rows)
