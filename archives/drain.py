@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import psutil
@@ -17,8 +18,9 @@ POLL_SECONDS = 0.25
 def wait_until_idle(server: Server, timeout: float) -> bool:
     """True once no request waits and no worker works; False when they still do after `timeout` seconds.
 
-    TorchServe tells how many requests wait, not whether a worker is busy. A worker without work sleeps in
-    one system call, so between two looks neither its processor time nor its count of context switches moves.
+    TorchServe tells how many requests wait, not whether a worker is busy. A worker without work sleeps in one
+    system call, so between two looks neither its processor time nor its count of context switches moves. Models
+    compute, or spin while a GPU does, so a worker with work never looks like that; one that only slept would.
     """
     deadline = time.monotonic() + timeout
     with tokens.local_session() as session:
@@ -26,7 +28,7 @@ def wait_until_idle(server: Server, timeout: float) -> bool:
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             now = _activity(server)
-            if now == before and not _waiting(session, server):
+            if now == before and not _computing(server) and not _waiting(session, server):
                 return True
             before = now
     return False
@@ -38,10 +40,26 @@ def _waiting(session: requests.Session, server: Server) -> int:
     return sum(entry["jobQueueStatus"]["pendingRequests"] for entry in descriptions if entry)
 
 
+def _computing(server: Server) -> bool:
+    """True when a worker has a turn on the processor, or waits for one on a crowded machine."""
+    with contextlib.suppress(psutil.Error):
+        return any(worker.status() == psutil.STATUS_RUNNING for worker in _workers(server))
+    return False
+
+
 def _activity(server: Server) -> list[tuple[int, float, int]]:
     """Process number, processor seconds and voluntary context switches of each worker."""
+    looks = []
+    for worker in _workers(server):
+        with contextlib.suppress(psutil.Error):
+            with worker.oneshot():
+                spent, switches = worker.cpu_times(), worker.num_ctx_switches()
+            looks.append((worker.pid, spent.user + spent.system, switches.voluntary))
+    return looks
+
+
+def _workers(server: Server) -> list[psutil.Process]:
     try:
-        workers = psutil.Process(server.pid).children(recursive=True)
-        return [(worker.pid, sum(worker.cpu_times()[:2]), worker.num_ctx_switches().voluntary) for worker in workers]
+        return psutil.Process(server.pid).children(recursive=True)
     except psutil.Error:
         return []

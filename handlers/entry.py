@@ -34,7 +34,8 @@ class TextHandler:
         # There is one worker a core: the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         settings = HandlerSettings.read(context.model_yaml_config)
-        self.service = BatchService(self.load_pipeline(folder, settings.as_dict()), context)
+        pipeline = self.load_pipeline(folder, settings.of_pipeline())
+        self.service = BatchService(pipeline, context, settings.max_batch_rows)
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """Called by TorchServe once a batch."""

@@ -15,6 +15,8 @@ from handlers.text.errors import RequestError
 from handlers.text.payload import read_payload
 
 logger = logging.getLogger(__name__)
+# Refuses NaN, which is no JSON; json.dumps would make a new encoder for each call.
+to_json = json.JSONEncoder(allow_nan=False).encode
 INFERENCE_FAILED = RequestError(
     500, "inference_failed", "the model failed on this request; the server's log has the reason"
 )
@@ -23,15 +25,16 @@ INFERENCE_FAILED = RequestError(
 class BatchService:
     """Runs a pipeline's three steps; the context is the one that TorchServe loads the model with."""
 
-    def __init__(self, pipeline: Any, context: Any) -> None:
+    def __init__(self, pipeline: Any, context: Any, max_batch_rows: int) -> None:
         self.pipeline = pipeline
+        self.max_batch_rows = max_batch_rows
         self.batch_size = context.system_properties["batch_size"]
         self.metrics = BatchMetrics(context.metrics, context.model_name) if context.metrics else None
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """One JSON text a request row, in order; a row that is wrong gets its own status and error."""
         start = perf_counter()
-        parsed = [self._parsed(row) for row in rows]
+        parsed = self._admitted([self._parsed(row) for row in rows])
         good = [request for request in parsed if not isinstance(request, RequestError)]
         answers, values = self._answered(good, start)
         results = iter(answers)
@@ -52,8 +55,22 @@ class BatchService:
         except RequestError as error:
             return error
 
-    def _answered(self, requests: list[Any], start: float) -> tuple[list[Any], dict[str, float]]:
-        """Answers and metric values. After a failure each request is tried alone, so that only the failing are lost."""
+    def _admitted(self, parsed: list[Any]) -> list[Any]:
+        """Puts an error in place of the largest requests where a batch has more rows than a worker answers in time.
+
+        The small ones come first, and at least one request is always admitted.
+        """
+        sizes = {i: len(request.instances) for i, request in enumerate(parsed) if not isinstance(request, RequestError)}
+        rows = 0
+        for i in sorted(sizes, key=sizes.__getitem__):
+            if rows and rows + sizes[i] > self.max_batch_rows:
+                message = f"the server is busy; send these {sizes[i]} instances again, or fewer of them"
+                parsed[i] = RequestError(429, "too_many_rows", message, "instances")
+            rows += sizes[i]
+        return parsed
+
+    def _answered(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
+        """JSON answers and metric values. After a failure each request is tried alone, so that no other is lost."""
         if not requests:
             return [], {}
         try:
@@ -64,12 +81,12 @@ class BatchService:
                 return [INFERENCE_FAILED], {}
         return [self._answered([request], start)[0][0] for request in requests], {}
 
-    def _three_steps(self, requests: list[Any], start: float) -> tuple[list[Any], dict[str, float]]:
+    def _three_steps(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
         batch = self.pipeline.encode(requests)
         encoded = perf_counter()
         outputs = self.pipeline.run(batch)
         ran = perf_counter()
-        answers = self.pipeline.decode(outputs)
+        answers: list[str | RequestError] = [to_json(answer) for answer in self.pipeline.decode(outputs)]
         return answers, {
             "encode_seconds": encoded - start,
             "run_seconds": ran - encoded,
@@ -89,9 +106,9 @@ def log_failure(error: Exception) -> None:
     logger.error("inference failed: %s (%s)\n%s", type(error).__name__, message, where)
 
 
-def _told(i: int, answer: dict[str, Any] | RequestError, context: Any) -> str:
+def _told(i: int, answer: str | RequestError, context: Any) -> str:
     context.set_response_content_type(i, "application/json")
     if isinstance(answer, RequestError):
         context.set_response_status(answer.status, HTTPStatus(answer.status).phrase, i)
-        answer = answer.body()
-    return json.dumps(answer, allow_nan=False)
+        return to_json(answer.body())
+    return answer

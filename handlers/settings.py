@@ -9,11 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """`token_budget` and `max_rows` bound the padded tokens and rows of a micro-batch; `threads` are ONNX Runtime's."""
+    """`token_budget` and `max_rows` bound the padded tokens and rows of a micro-batch, `max_batch_rows` the rows of all
+    requests of a TorchServe batch; `threads` are ONNX Runtime's.
+    """
 
     model_file: str
     token_budget: int
     max_rows: int
+    max_batch_rows: int
     threads: int
 
     @classmethod
@@ -27,7 +30,7 @@ class HandlerSettings:
         settings = cls(**section)
         if not isinstance(settings.model_file, str):
             raise ValueError(f"model-config.yaml: handler.model_file is {settings.model_file!r}, expected a file name")
-        for name in ("token_budget", "max_rows", "threads"):
+        for name in known[1:]:
             value = section[name]
             if type(value) is not int or value < 1:
                 raise ValueError(
@@ -35,6 +38,6 @@ class HandlerSettings:
                 )
         return settings
 
-    def as_dict(self) -> dict[str, Any]:
-        """The settings as keyword arguments of a pipeline's `load`."""
-        return asdict(self)
+    def of_pipeline(self) -> dict[str, Any]:
+        """The keyword arguments of a pipeline's `load`."""
+        return {name: value for name, value in asdict(self).items() if name != "max_batch_rows"}

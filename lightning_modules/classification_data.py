@@ -63,7 +63,13 @@ class ClassificationData(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.synthetic = synthetic
+        self.shares = {"test": test_share, "val": val_share}
+        self.bad_rows = bad_rows
+        self.backbone = backbone
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
         self.columns = Columns(text_column, label_column, complexity_column)
 
@@ -72,17 +78,17 @@ class ClassificationData(LightningDataModule):
         """The three parts, checked: every label of validation and test occurs in training."""
         files = self.files
         if files["train"] is None:
-            if self.hparams.synthetic is None:
+            if self.synthetic is None:
                 raise UserError("no training data: give --data.train_file, or --data.synthetic settings")
-            files = self.hparams.synthetic.write()
+            files = self.synthetic.write()
         tables = {
-            part: read_table(Path(path).expanduser(), self.columns, self.hparams.bad_rows)
+            part: read_table(Path(path).expanduser(), self.columns, self.bad_rows)
             for part, path in files.items()
             if path is not None
         }
-        for part, share in (("test", self.hparams.test_share), ("val", self.hparams.val_share)):
+        for part, share in self.shares.items():
             if part not in tables:
-                tables["train"], tables[part] = split_off(tables["train"], share, self.hparams.seed)
+                tables["train"], tables[part] = split_off(tables["train"], share, self.seed)
         return {part: self._known(tables["train"], tables[part]) for part in PARTS}
 
     @cached_property
@@ -109,12 +115,12 @@ class ClassificationData(LightningDataModule):
 
     @cached_property
     def tokenizer_json(self) -> str:
-        return load_tokenizer_json(self.hparams.backbone)
+        return load_tokenizer_json(self.backbone)
 
     @cached_property
     def encoder(self) -> TextEncoder:
         """The tokenizer as served: training and serving share it."""
-        return TextEncoder(self.tokenizer_json, self.hparams.max_length)
+        return TextEncoder(self.tokenizer_json, self.max_length)
 
     @cached_property
     def tokenised(self) -> dict[str, Dataset]:
@@ -129,11 +135,11 @@ class ClassificationData(LightningDataModule):
         lengths = [len(ids) for ids in rows["input_ids"]]
         sampler = LengthGroupedSampler(
             lengths,
-            self.hparams.batch_size,
-            self.hparams.seed,
+            self.batch_size,
+            self.seed,
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
-        return DataLoader(rows, self.hparams.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
+        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
 
     def val_dataloader(self) -> DataLoader:
         return self.rows_loader("val")
@@ -143,7 +149,7 @@ class ClassificationData(LightningDataModule):
 
     def rows_loader(self, part: str) -> DataLoader:
         """The rows of a part in file order."""
-        return DataLoader(self.tokenised[part], self.hparams.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
+        return DataLoader(self.tokenised[part], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
     def summary(self) -> dict[str, Any]:
         """Files, rows and dropped rows of each part, for the report."""
@@ -159,7 +165,7 @@ class ClassificationData(LightningDataModule):
             for i, value in enumerate(table.rows[column]):
                 if value not in known:
                     strange[i] = f"{column} {value!r} never occurs in training"
-        return drop_or_refuse(table, strange, self.hparams.bad_rows)
+        return drop_or_refuse(table, strange, self.bad_rows)
 
     def _tokenise(self, table: Table) -> Dataset:
         label_ids = {label: i for i, label in enumerate(self.labels)}
@@ -176,7 +182,7 @@ class ClassificationData(LightningDataModule):
         key = [
             table.rows._fingerprint,
             self.tokenizer_json,
-            self.hparams.max_length,
+            self.max_length,
             self.labels,
             self.complexity_labels,
         ]

@@ -60,21 +60,29 @@ class Classifier(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.complexity_weight = complexity_weight
+        self.label_smoothing = label_smoothing
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate or learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
         encoder = load_encoder(backbone)
         freeze(encoder, freeze_layers)
         if gradient_checkpointing:
             encoder.gradient_checkpointing_enable()
         self.network = TextClassifier(encoder, len(labels), len(complexity_labels), pooling, layer_norm, dropout)
         self.network.train()  # from_pretrained leaves an encoder without its dropout
-        balanced = torch.tensor([sum(class_counts) / len(class_counts) / count for count in class_counts])
-        self.register_buffer("label_weights", balanced if class_weights == "balanced" else None, persistent=False)
+        self.label_weights: Tensor | None
+        balanced = [sum(class_counts) / len(class_counts) / count for count in class_counts]
+        self.register_buffer("label_weights", torch.tensor(balanced) if class_weights == "balanced" else None, False)
         metrics = MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(len(labels), average="micro"),
                 "macro_f1": MulticlassF1Score(len(labels), average="macro"),
             }
         )
-        self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}_") for stage in ("val", "test")})
+        self.val_metrics = metrics.clone(prefix="val_")
+        self.test_metrics = metrics.clone(prefix="test_")
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Ids and mask, int64 [rows, tokens] -> `logits`, and `complexity_logits` where there is that head."""
@@ -88,11 +96,11 @@ class Classifier(LightningModule):
             outputs["logits"],
             batch["labels"],
             weight=self.label_weights,
-            label_smoothing=self.hparams.label_smoothing if self.training else 0.0,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
         )
         if "complexity_logits" in outputs and (batch["complexity"] != IGNORED).any():
             complexity = cross_entropy(outputs["complexity_logits"], batch["complexity"])
-            loss = loss + self.hparams.complexity_weight * complexity
+            loss = loss + self.complexity_weight * complexity
         return loss, outputs["logits"]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -101,10 +109,10 @@ class Classifier(LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluate("val", batch)
+        self._evaluate("val", self.val_metrics, batch)
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluate("test", batch)
+        self._evaluate("test", self.test_metrics, batch)
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Logits of a batch, in fp32 on the CPU."""
@@ -114,29 +122,25 @@ class Classifier(LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self._parameter_groups())
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = get_cosine_schedule_with_warmup(optimizer, int(self.hparams.warmup_ratio * steps), steps)
+        schedule = get_cosine_schedule_with_warmup(optimizer, int(self.warmup_ratio * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _evaluate(self, stage: Literal["val", "test"], batch: dict[str, Tensor]) -> None:
+    def _evaluate(self, stage: str, metrics: MetricCollection, batch: dict[str, Tensor]) -> None:
         loss, logits = self.model_step(batch)
         rows = len(batch["labels"])
-        metrics = self.metrics[stage]
         metrics.update(logits, batch["labels"])
         self.log(f"{stage}_loss", loss, batch_size=rows, on_epoch=True, sync_dist=True)
         self.log_dict(metrics, batch_size=rows, on_epoch=True, prog_bar=True)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        rates = {
-            True: self.hparams.learning_rate,
-            False: self.hparams.head_learning_rate or self.hparams.learning_rate,
-        }
+        rates = {True: self.learning_rate, False: self.head_learning_rate}
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
                 key = (name.startswith("encoder."), parameter.ndim > 1)
                 groups.setdefault(key, []).append(parameter)
         return [
-            {"params": parameters, "lr": rates[encoder], "weight_decay": self.hparams.weight_decay * decays}
+            {"params": parameters, "lr": rates[encoder], "weight_decay": self.weight_decay * decays}
             for (encoder, decays), parameters in groups.items()
         ]
 

@@ -46,7 +46,7 @@ class BundleCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""
-        if not self.trainer.is_global_zero or self.trainer.fast_dev_run:
+        if not self.trainer.is_global_zero or self.settings["trainer"]["fast_dev_run"]:
             return
         misses = finish(
             self.trainer,

@@ -1,6 +1,7 @@
 """The forms of one trained classifier (torch, ONNX, INT8) side by side on the same rows."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from handlers.pipeline import ClassificationPipeline
 from lightning_modules.batching import pad
-from lightning_modules.benchmark import compare_speed
+from lightning_modules.benchmark import Run, compare_speed
 from lightning_modules.network import TextClassifier
 from lightning_modules.settings import Export
 
@@ -82,9 +83,8 @@ def speed(
     network: TextClassifier, pipelines: Mapping[str, ClassificationPipeline], rows: Sequence[list[int]]
 ) -> dict[str, Row]:
     """Latency of one row and rows a second in batches of 32, of every form, in turns on this CPU."""
-    runs = {"torch": lambda batch: torch_logits(network, batch)}
-    for form, pipeline in pipelines.items():
-        runs[form] = lambda batch, pipeline=pipeline: onnx_logits(pipeline, batch)
+    runs: dict[str, Run] = {"torch": partial(torch_logits, network)}
+    runs |= {form: partial(onnx_logits, pipeline) for form, pipeline in pipelines.items()}
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(SPEED_ROWS, len(rows)), dtype=int)]
     return {
         form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}

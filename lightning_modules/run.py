@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from numpy.typing import NDArray
 
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.scores import softmax
 from lightning_modules import export
-from lightning_modules.baseline import baseline_accuracy
+from lightning_modules.baseline import baseline_figures
 from lightning_modules.classification_data import ClassificationData
 from lightning_modules.classifier import IGNORED, Classifier
 from lightning_modules.evaluation.gate import Gate
@@ -50,17 +52,22 @@ def finish(
     checked = rows[: settings.check_rows]
     table = compare_forms(staged, model, {key: values[: len(checked)] for key, values in logits.items()}, checked, data)
 
-    intent = predictions(data, logits, "logits", data.labels, "target")
+    intent = predictions(data, logits["logits"], data.labels, "target")
+    complexity = (
+        predictions(data, logits["complexity_logits"], data.complexity_labels, "complexity_target")
+        if data.complexity_labels
+        else None
+    )
     misses = gate.check(classification_metrics(intent)) + missed_parity(table, len(checked), settings)
     write_report(
         folder / "report",
         name,
         intent,
-        predictions(data, logits, "complexity_logits", data.complexity_labels, "complexity_target"),
+        complexity,
         extras={
             "gate": {"passed": not misses, "required": gate.required, "missed": misses},
             "comparison": [{"form": form, **row} for form, row in table.items()],
-            "baseline": baseline_accuracy(data.tables["train"].rows, data.tables["test"].rows, labels=["label"]),
+            "baseline": baseline_figures(data.tables["train"].rows, data.tables["test"].rows),
             "history": history(trainer),
             "training": training_facts(trainer, model),
             "data": data.summary(),
@@ -78,7 +85,8 @@ def finish(
 
 def load_best(trainer: Trainer, model: Classifier) -> None:
     """Puts the best checkpoint's weights into the model."""
-    checkpoint = torch.load(trainer.checkpoint_callback.best_model_path, map_location="cpu", weights_only=False)
+    path = next(c.best_model_path for c in callbacks(trainer) if isinstance(c, ModelCheckpoint))
+    checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     model.load_state_dict(checkpoint["state_dict"])
 
 
@@ -100,21 +108,22 @@ def compare_forms(
 
 
 def predictions(
-    data: ClassificationData, logits: Logits, output: str, labels: tuple[str, ...], target: str
-) -> Predictions | None:
-    """Test rows that have this target, with the head's answers; None where the model has no such head or row."""
-    if output not in logits:
-        return None
+    data: ClassificationData, logits: NDArray[np.float32], labels: tuple[str, ...], target: str
+) -> Predictions:
+    """Test rows that have this target, with a head's answers."""
     targets = np.asarray(data.tokenised["test"][target])
     known = np.flatnonzero(targets != IGNORED)
-    if not len(known):
-        return None
     texts = data.tables["test"].rows.select(known)["text"]
-    return Predictions(list(texts), list(labels), targets[known], softmax(logits[output][known]))
+    return Predictions(list(texts), list(labels), targets[known], softmax(logits[known]))
 
 
 def history(trainer: Trainer) -> list[dict[str, float]]:
-    return next(callback.records for callback in trainer.callbacks if isinstance(callback, History))
+    return next(callback.records for callback in callbacks(trainer) if isinstance(callback, History))
+
+
+def callbacks(trainer: Trainer) -> list[Callback]:
+    found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    return found
 
 
 def training_facts(trainer: Trainer, model: Classifier) -> dict[str, Any]:

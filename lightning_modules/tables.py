@@ -37,7 +37,7 @@ class Columns:
 
 @dataclass
 class Table:
-    """Rows of one file, strings: `text`, `label`, `complexity` ("": none), and `row`, counted from 1 without the header."""
+    """Rows of one file: strings `text`, `label`, `complexity` ("": none); `row`, from 1, the header not counted."""
 
     path: Path
     rows: Dataset

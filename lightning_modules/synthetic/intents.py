@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.augment import augmented
+from lightning_modules.synthetic.compose import COMPLEXITIES, regular
 from lightning_modules.synthetic.draws import Draws
 from lightning_modules.synthetic.edges import KINDS, LOTTERY
 from lightning_modules.synthetic.library import INTENTS, Library, load_library, split_library
 from lightning_modules.synthetic.render import Renderer
-from lightning_modules.synthetic.compose import COMPLEXITIES, regular
 
 LEVELS = tuple(COMPLEXITIES)
 ATTEMPTS = 300  # at a row whose text is new, before the library counts as used up

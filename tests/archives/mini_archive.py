@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+CONFIG = "batchSize: 8\nmaxBatchDelay: 1\n"
 ECHO = """
 import json
 
@@ -23,7 +24,9 @@ class Echo:
 """
 
 
-def write_archive(store: Path, name: str, *, handler: str = ECHO, version: str = "1.0", label: str = "hello") -> Path:
+def write_archive(
+    store: Path, name: str, *, handler: str = ECHO, version: str = "1.0", label: str = "hello", config: str = CONFIG
+) -> Path:
     """Writes `<name>.mar`; `label` is what its one golden request, the text `hello`, is expected to give."""
     store.mkdir(parents=True, exist_ok=True)
     manifest = {
@@ -43,5 +46,5 @@ def write_archive(store: Path, name: str, *, handler: str = ECHO, version: str =
         mar.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
         mar.writestr("handler.py", handler)
         mar.writestr("golden.json", json.dumps(golden))
-        mar.writestr("model-config.yaml", "batchSize: 8\nmaxBatchDelay: 1\n")
+        mar.writestr("model-config.yaml", config)
     return archive

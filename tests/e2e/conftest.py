@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from archives import running, tokens
+from archives import ports, processes, running, tokens
 from archives.build import build_archive
 from archives.running import Server
 
@@ -44,7 +44,6 @@ class Served:
 
     server: Server
     session: requests.Session
-    start_output: str = ""
 
     def post(self, path: str = MODEL, **request: Any) -> requests.Response:
         """POST to /predictions/<path>; `headers` come on top of the token."""
@@ -65,10 +64,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("servers")
     yield folder
     for server in running.recorded(folder):
-        archives("stop", "--servers", folder, "--port", str(server.port), "--drain", "0")
-        # A stop that failed shows in test_server; here nothing may be left behind.
-        if running.load(server.folder):
+        stopped = archives("stop", "--servers", folder, "--port", str(server.port))
+        if processes.is_alive(server):
             os.kill(server.pid, signal.SIGKILL)
+        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+        assert all(ports.is_free(server.host, port) for port in server.all_ports)
 
 
 @pytest.fixture(scope="session")

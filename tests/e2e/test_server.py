@@ -21,14 +21,27 @@ import requests
 
 from archives import ports, processes, running, tokens
 from archives.running import Server
-from tests.archives.mini_archive import ECHO, write_archive
+from tests.archives.mini_archive import CONFIG, write_archive
 from tests.e2e.conftest import MODEL, Served, archives
 
 pytestmark = pytest.mark.e2e
 
-SLOW = ECHO.replace("import json", "import json\nimport time").replace(
-    "        return [", "        time.sleep(1.5 if self._request(rows[0])['text'] == 'slow' else 0)\n        return ["
-)
+SLOW = """
+import json
+import time
+
+
+class SlowEcho:
+    def initialize(self, context):
+        self.initialized = True
+
+    def handle(self, rows, context):
+        texts = [row["body"]["text"] for row in rows]
+        end = time.monotonic() + (1.5 if "slow" in texts else 0)
+        while time.monotonic() < end:
+            pass
+        return [{"label": text} for text in texts]
+"""
 
 
 def refused(store: Path, servers: Path, *options: str) -> str:
@@ -63,6 +76,32 @@ def test_a_tampered_archive_is_refused_and_the_file_named(store: Path, tmp_path:
             content = good.read(name)
             bad.writestr(name, content.replace(b"conversation", b"Conversation") if name == "labels.json" else content)
     assert "labels.json" in refused(tampered.parent, tmp_path / "servers")
+
+
+def test_term_while_starting_leaves_nothing_behind(store: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "archives",
+        "serve",
+        "--store",
+        str(store),
+        "--servers",
+        str(tmp_path),
+        "--port",
+        "0",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not (started := running.recorded(tmp_path)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert not processes.is_alive(started[0])
+    assert not running.recorded(tmp_path)
 
 
 def test_a_taken_port_is_named(store: Path, served: Served, tmp_path: Path) -> None:
@@ -117,8 +156,9 @@ def test_logs_do_not_grow_with_requests(served: Served) -> None:
 @pytest.fixture(scope="module")
 def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Server, str]]:
     """A second server, `serve --foreground` with an echo model that takes its time; what it printed at its start."""
-    folder = tmp_path_factory.mktemp("foreground")
-    write_archive(folder / "store", "echo", handler=SLOW)
+    # Too long for the workers' sockets, so temporary files have to go elsewhere.
+    folder = tmp_path_factory.mktemp("foreground") / ("long" * 20)
+    write_archive(folder / "store", "echo", handler=SLOW, config=f"{CONFIG}minWorkers: 2\nmaxWorkers: 2\n")
     command = [sys.executable, "-m", "archives", "serve", "--foreground", "--store", str(folder / "store")]
     command += ["--servers", str(folder / "servers"), "--port", "0", "--workers", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -144,6 +184,8 @@ def test_two_servers_live_side_by_side(served: Served, foreground: tuple[subproc
     _, second, _ = foreground
     assert ask(second, "hello").json() == {"label": "hello"}
     assert served.post(json={"text": "hello"}).ok
+    # Asked for one worker, although the archive's own configuration wants two.
+    assert len(psutil.Process(second.pid).children()) == 1
     assert not set(second.all_ports) & set(served.server.all_ports)
     stranger = {"Authorization": tokens.bearer(second)}
     assert not served.post(json={"text": "hello"}, headers=stranger).ok

@@ -13,7 +13,7 @@ from handlers.entry import check_origin
 from handlers.settings import HandlerSettings
 from handlers.text.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
 
-SECTION = {"model_file": "model_int8.onnx", "token_budget": 512, "max_rows": 32, "threads": 1}
+SECTION = {"model_file": "model_int8.onnx", "token_budget": 512, "max_rows": 32, "max_batch_rows": 64, "threads": 1}
 
 
 @pytest.fixture
@@ -72,7 +72,8 @@ def test_a_worker_checks_the_archive_first(folder: Path) -> None:
 
 
 def test_settings_are_read() -> None:
-    assert HandlerSettings.read({"batchSize": 8, "handler": SECTION}).as_dict() == SECTION
+    settings = HandlerSettings.read({"batchSize": 8, "handler": SECTION})
+    assert {**settings.of_pipeline(), "max_batch_rows": settings.max_batch_rows} == SECTION
 
 
 @pytest.mark.parametrize(

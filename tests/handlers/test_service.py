@@ -16,7 +16,7 @@ from handlers.metrics import UNITS
 from handlers.pipeline import ClassificationPipeline, EncodedBatch, Outputs
 from handlers.service import BatchService
 
-METRICS_YAML = Path("configs/serving/metrics.yaml")
+METRICS_YAML = Path(__file__).parents[2] / "configs" / "serving" / "metrics.yaml"
 
 
 def new_context() -> Context:
@@ -45,7 +45,7 @@ def context() -> Context:
 
 @pytest.fixture
 def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
-    return BatchService(pipeline, context)
+    return BatchService(pipeline, context, 2048)
 
 
 def test_a_wrong_row_gets_its_own_error_and_its_neighbours_their_answers(
@@ -63,10 +63,37 @@ def test_a_batch_of_wrong_rows_only(service: BatchService, context: Context) -> 
     assert [status for status, _ in ask(service, context, b"", None)] == [400, 400]
 
 
+def test_of_too_many_rows_the_largest_requests_are_put_off(pipeline: ClassificationPipeline, context: Context) -> None:
+    service = BatchService(pipeline, context, 5)
+    four, three = ({"instances": [{"text": "hello"}] * rows} for rows in (4, 3))
+    assert [status for status, _ in ask(service, context, four, "a", three, "b")] == [429, 200, 200, 200]
+    [(status, answer)] = ask(service, context, {"instances": [{"text": "hello"}] * 9})
+    assert status == 200, "a request alone in its batch is answered"
+    assert len(answer["predictions"]) == 9
+
+
 def test_a_megabyte_is_answered_and_marked(service: BatchService, context: Context) -> None:
     [(status, answer)] = ask(service, context, {"text": "hello " * 175_000})
     assert status == 200
     assert answer["truncated"] is True
+
+
+class NotANumber:
+    """The real pipeline, but with scores that are not numbers for texts with `poison`."""
+
+    def __init__(self, pipeline: ClassificationPipeline) -> None:
+        self.parse, self.encode, self.run, self.pipeline = pipeline.parse, pipeline.encode, pipeline.run, pipeline
+
+    def decode(self, outputs: Outputs) -> list[dict[str, Any]]:
+        for i, instance in enumerate(outputs.batch.instances):
+            if "poison" in instance.text:
+                outputs.logits["logits"][i] = float("nan")
+        return self.pipeline.decode(outputs)
+
+
+def test_scores_that_are_not_numbers_never_become_json(pipeline: ClassificationPipeline, context: Context) -> None:
+    answers = ask(BatchService(NotANumber(pipeline), context, 2048), context, "hello", "poison")
+    assert [status for status, _ in answers] == [200, 500]
 
 
 class Poisoned:
@@ -87,7 +114,7 @@ def test_a_failure_is_confined_to_its_request_and_logged_without_the_text(
     pipeline: ClassificationPipeline, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        answers = ask(BatchService(Poisoned(pipeline), context), context, "hello", "poison ivy", "fox")
+        answers = ask(BatchService(Poisoned(pipeline), context, 2048), context, "hello", "poison ivy", "fox")
     assert [status for status, _ in answers] == [200, 500, 200]
     assert answers[1][1]["error"]["code"] == "inference_failed"
     assert [answers[0][1], answers[2][1]] == [pipeline.predict([text])[0] for text in ("hello", "fox")]
@@ -148,4 +175,4 @@ def test_metrics_that_the_server_does_not_declare_are_added(tmp_path: Path, pipe
     context = new_context()
     context.metrics = MetricsCacheYamlImpl(str(own))
     context.metrics.initialize_cache()
-    assert ask(BatchService(pipeline, context), context, "hello")[0][0] == 200
+    assert ask(BatchService(pipeline, context, 2048), context, "hello")[0][0] == 200

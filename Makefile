@@ -1,0 +1,109 @@
+# Everything a person does here is a target; each is a thin call of a Python module. `make` prints them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Models that `make train` makes without TASK, and the accuracy that each has to reach on its generated test set.
+DEFAULT_TASKS := intent
+REQUIRED_intent := 0.88
+
+TASK ?=
+NAME ?= $(TASK)
+MODEL ?= $(or $(NAME),intent)
+MODELS ?=
+ARGS ?=
+PORT ?=
+MANAGEMENT_PORT ?=
+METRICS_PORT ?=
+HOST ?=
+DEVICE ?= auto
+WORKERS ?= auto
+USERS ?= 64
+DURATION ?= 30
+RATE ?=
+KIND ?= inference
+
+# $(call option,--flag,value): the flag where there is a value
+option = $(if $(2),$(1) $(2))
+port = $(call option,--port,$(PORT))
+
+.PHONY: help
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.installed ## install the pinned dependencies into .venv (Java included)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+	  || { echo "error: $$($(PYTHON) --version) found, but Python 3.10 to 3.13 is needed: make setup PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,serve,loadtest,dev]"
+	touch $@
+
+.PHONY: train
+train: setup ## train, evaluate, export: the default models, or TASK=intent [NAME=…] [ARGS="--trainer.max_epochs 3 …"]
+ifeq ($(TASK),)
+	@$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules fit --config configs/$(task).yaml \
+	  $(call option,--gate.accuracy,$(REQUIRED_$(task))) $(ARGS);)
+else
+	@$(RUN) -m lightning_modules fit --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
+endif
+
+.PHONY: archive
+archive: setup ## build and verify archives/store/<model>.mar of every trained model, or of TASK=… or NAME=…
+	@names="$(or $(NAME),$(notdir $(patsubst %/export,%,$(wildcard runs/*/export))))"
+	names="$${names:-$$(cd runs 2>/dev/null && ls -d */export 2>/dev/null | cut -d/ -f1 | xargs || true)}"
+	if [ -z "$$names" ]; then echo "error: nothing is trained yet: run make train" >&2; exit 1; fi
+	for name in $$names; do $(RUN) -m archives build $$name; done
+
+.PHONY: serve
+serve: setup ## start TorchServe in the background [MODELS="a b" PORT= DEVICE=auto|cpu|gpu WORKERS=auto|N FOREGROUND=1]
+	@exec $(RUN) -m archives serve $(call option,--models,$(MODELS)) $(port) $(call option,--host,$(HOST)) \
+	  $(call option,--management-port,$(MANAGEMENT_PORT)) $(call option,--metrics-port,$(METRICS_PORT)) \
+	  --device $(DEVICE) --workers $(WORKERS) $(if $(FOREGROUND),--foreground)
+
+.PHONY: stop
+stop: setup ## stop the server after its requests in flight [PORT=]
+	@$(RUN) -m archives stop $(port)
+
+.PHONY: logs
+logs: setup ## show the server's logs [PORT=]
+	@$(RUN) -m archives logs $(port)
+
+.PHONY: predict
+predict: setup ## one prediction: MODEL=intent TEXT="…" [PORT=]
+	@$(RUN) -m archives predict --model $(MODEL) --text "$$TEXT" $(port)
+
+.PHONY: token
+token: ## print the header `Authorization: Bearer …` of the running server [KIND=inference|management PORT=]
+	@$(RUN) -m archives token --kind $(KIND) $(port)
+
+.PHONY: loadtest
+loadtest: setup ## Locust against the running server [MODEL= USERS=64 DURATION=30 RATE= ARGS="--p99 200"]
+	@$(RUN) -m loadtest --model $(MODEL) --users $(USERS) --duration $(DURATION) $(call option,--rate,$(RATE)) $(port) $(ARGS)
+
+.PHONY: bench
+bench: setup ## served speed beside the in-process bound and a plain server, in one run [MODELS=intent ARGS=…]
+	@$(RUN) -m loadtest.bench --models $(or $(MODELS),intent) $(ARGS)
+
+.PHONY: test
+test: setup ## the whole test suite
+	@$(RUN) -m pytest
+
+.PHONY: lint
+lint: setup ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: lock
+lock: setup ## pin all dependencies anew, for Python 3.10 to 3.13
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade \
+	  --no-header --no-annotate --quiet -o constraints.txt
+
+export TEXT

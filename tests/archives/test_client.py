@@ -1,0 +1,107 @@
+"""The client against a small real HTTP server that answers from a script."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archives import ports
+from archives.client import MAX_BYTES, BadRequest, Client, Unauthorized, Unavailable
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers each POST with what `script` makes of its JSON body, and keeps the bodies."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: Callable[[dict[str, Any]], Answer] = lambda body: (200, {"label": body["text"], "score": 1.0})
+        self.bodies: list[dict[str, Any]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Scripted
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        status, answer = self.server.script(body)
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with Scripted() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(server: Scripted) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo") as client:
+        yield client
+
+
+def test_it_comes_back_after_an_overload(server: Scripted, client: Client) -> None:
+    answers = iter([503, 503, 200])
+    server.script = lambda body: (next(answers), {"label": body["text"]})
+    assert client.classify("hello") == "hello"
+    assert len(server.bodies) == 3
+
+
+def test_a_lasting_overload_is_unavailable(server: Scripted) -> None:
+    server.script = lambda body: (503, {"code": 503, "message": "queue is full"})
+    with (
+        Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", retries=1) as client,
+        pytest.raises(Unavailable, match="queue is full"),
+    ):
+        client.predict("hello")
+    assert len(server.bodies) == 2
+
+
+def test_wrong_requests_are_not_sent_again(server: Scripted, client: Client) -> None:
+    server.script = lambda body: (400, {"error": {"code": "empty_text", "message": "no text", "field": "text"}})
+    with pytest.raises(BadRequest, match="no text") as caught:
+        client.predict("")
+    assert (caught.value.code, caught.value.field, caught.value.status) == ("empty_text", "text", 400)
+    assert len(server.bodies) == 1
+
+
+def test_batches_are_cut_by_their_size_in_bytes(server: Scripted, client: Client) -> None:
+    server.script = lambda body: (200, {"predictions": [{"label": row["text"][0]} for row in body["instances"]]})
+    texts = [letter * (MAX_BYTES // 3) for letter in "abcde"]
+    assert [answer["label"] for answer in client.predict_batch(texts)] == list("abcde")
+    assert [len(body["instances"]) for body in server.bodies] == [2, 2, 1]
+
+
+def test_a_server_that_is_gone_is_unavailable() -> None:
+    port = ports.free_ports("127.0.0.1", 1)[0]
+    with Client(f"http://127.0.0.1:{port}", "key", model="echo", retries=1) as client:
+        assert not client.health()
+        with pytest.raises(Unavailable, match="does not answer"):
+            client.predict("hello")
+
+
+def test_without_a_local_server_it_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no server is running"):
+        Client(model="echo", servers=tmp_path)
+    with pytest.raises(Unauthorized, match="token"):
+        Client("http://elsewhere:8080", model="echo", servers=tmp_path)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from archives import ports, running, serve_arguments
+from archives.errors import ServerError
+from archives.java import find_java
+from archives.running import Server
+from archives.serve_command import settings_of
+from archives.server_config import Settings, properties
+from archives.store import find_models
+from tests.archives.mini_archive import write_archive
+
+
+def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    serve_arguments.add_to(parser)
+    return argparse.Namespace(store=store, **vars(parser.parse_args(options)))
+
+
+def read(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> None:
+    write_archive(tmp_path, "echo", version="2.0")
+    settings = Settings(tmp_path, "127.0.0.1", 1, 2, 3, (4, 5), workers=7, gpus=0)
+    written = read(properties(settings, find_models(tmp_path, [])))
+    assert written["disable_token_authorization"] == "false"
+    assert written["metrics_mode"] == "prometheus"
+    addresses = {key: value for key, value in written.items() if key.endswith("_address")}
+    assert all("127.0.0.1" in address for address in addresses.values())
+    assert len(addresses) == 5
+    assert written["allowed_urls"].startswith("file://")
+    assert json.loads(written["models"]) == {"echo": {"2.0": {"minWorkers": 7, "maxWorkers": 7}}}
+
+
+def test_ports_follow_the_first_one_unless_given() -> None:
+    settings = settings_of(parsed("--port", "18090"))
+    assert (settings.port, settings.management_port, settings.metrics_port) == (18090, 18091, 18092)
+    settings = settings_of(parsed("--port", "18090", "--metrics-port", "18099"))
+    assert (settings.management_port, settings.metrics_port) == (18091, 18099)
+    free = settings_of(parsed("--port", "0"))
+    assert len({free.port, free.management_port, free.metrics_port, *free.grpc_ports, 0}) == 6
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_workers_is_named(workers: str) -> None:
+    with pytest.raises(ServerError, match="--workers"):
+        settings_of(parsed(f"--workers={workers}"))
+
+
+def test_gpu_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ServerError, match="no CUDA device"):
+        settings_of(parsed("--device", "gpu"))
+    assert settings_of(parsed("--device", "auto")).gpus == 0
+
+
+def test_gpus_get_one_worker_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    assert settings_of(parsed()).workers == 3
+    assert settings_of(parsed("--workers", "6")).workers == 6
+    assert settings_of(parsed("--device", "cpu")).gpus == 0
+
+
+def test_missing_and_broken_archives_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="make archive"):
+        find_models(tmp_path, [])
+    write_archive(tmp_path, "echo")
+    with pytest.raises(ServerError, match=r"nobody\.mar.*echo"):
+        find_models(tmp_path, ["nobody"])
+    (tmp_path / "broken.mar").write_bytes(b"no zip")
+    with pytest.raises(ServerError, match=r"broken\.mar"):
+        find_models(tmp_path, [])
+
+
+def test_a_java_home_without_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(ServerError, match="JAVA_HOME"):
+        find_java()
+    monkeypatch.delenv("JAVA_HOME")
+    assert find_java().is_file()
+
+
+def record(servers: Path, port: int) -> Server:
+    folder = servers / str(port)
+    folder.mkdir(parents=True)
+    server = Server(folder, "127.0.0.1", port, 2, 3, (4, 5), {"echo": "1.0"}, 1, folder / "tmp", 1, 0.0)
+    server.save()
+    return server
+
+
+def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
+    stale = record(tmp_path, ports.free_ports("127.0.0.1", 1)[0])
+    assert running.load(stale.folder) == stale
+    with pytest.raises(ServerError, match="no server is running"):
+        running.find(servers=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        one = record(tmp_path, first.getsockname()[1])
+        assert running.find(servers=tmp_path) == one
+        two = record(tmp_path, second.getsockname()[1])
+        with pytest.raises(ServerError, match="choose one with --port"):
+            running.find(servers=tmp_path)
+        assert running.find(two.port, tmp_path) == two
+        assert not ports.is_free("127.0.0.1", two.port)
+
+
+def test_an_unreadable_record_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / running.RECORD).write_text("{}")
+    assert running.recorded(tmp_path) == []
