@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from handlers import onnx_model
+
 # Rows are sorted by length within pools of this many batches: little padding, yet every epoch mixes anew.
 POOL_BATCHES = 32
 
@@ -46,10 +48,5 @@ class LengthGroupedSampler(Sampler[int]):
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Ids of each row -> `input_ids` and `attention_mask`, int64 [rows, longest]; padding id 0, masked."""
-    longest = max(map(len, rows))
-    ids = torch.zeros(len(rows), longest, dtype=torch.int64)
-    mask = torch.zeros(len(rows), longest, dtype=torch.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return ids, mask
+    ids, mask = onnx_model.pad(rows)
+    return torch.from_numpy(ids), torch.from_numpy(mask)

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from datasets import Dataset
@@ -76,7 +78,7 @@ class ClassificationData(LightningDataModule):
     @cached_property
     def tables(self) -> dict[str, Table]:
         """The three parts, checked: every label of validation and test occurs in training."""
-        files = self.files
+        files: Mapping[str, str | None] = self.files
         if files["train"] is None:
             if self.synthetic is None:
                 raise UserError("no training data: give --data.train_file, or --data.synthetic settings")
@@ -178,16 +180,20 @@ class ClassificationData(LightningDataModule):
                 "complexity_target": [level_ids.get(level, IGNORED) for level in batch["complexity"]],
             }
 
-        # Named by content: the default would hash the tokenizer object, which differs from run to run.
-        key = [
-            table.rows._fingerprint,
-            self.tokenizer_json,
-            self.max_length,
-            self.labels,
-            self.complexity_labels,
-        ]
-        fingerprint = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-        return table.rows.map(encode, batched=True, remove_columns=table.rows.column_names, new_fingerprint=fingerprint)
+        # Named by content: by default the name depends on the file's time, and on the tokenizer object, which has no
+        # stable hash.
+        key = [*table.rows["text"], *table.rows["label"], *table.rows["complexity"], *self.labels]
+        key += [*self.complexity_labels, str(self.max_length), self.tokenizer_json]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+        folder = Path(datasets.config.HF_DATASETS_CACHE) / "tokenised"
+        folder.mkdir(parents=True, exist_ok=True)
+        return table.rows.map(
+            encode,
+            batched=True,
+            remove_columns=table.rows.column_names,
+            new_fingerprint=name[:16],
+            cache_file_name=str(folder / f"{name}.arrow"),
+        )
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:

@@ -14,6 +14,7 @@ from lightning_modules.evaluation.gate import Gate
 from lightning_modules.history import History
 from lightning_modules.run import finish
 from lightning_modules.settings import Export
+from lightning_modules.step_seed import StepSeed
 
 
 class BundleCLI(LightningCLI):
@@ -27,7 +28,7 @@ class BundleCLI(LightningCLI):
         parser.add_class_arguments(Export, "export")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({"checkpoint.filename": "best", "checkpoint.save_last": True})
+        parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
         parser.link_arguments("early_stopping.monitor", "checkpoint.monitor")
         parser.link_arguments("early_stopping.mode", "checkpoint.mode")
         parser.link_arguments(("runs_dir", "name"), "checkpoint.dirpath", compute_fn=checkpoints)
@@ -42,7 +43,9 @@ class BundleCLI(LightningCLI):
             trainer["precision"] = best_precision(trainer["accelerator"])
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        return super().instantiate_trainer(logger=self._loggers(), **kwargs)
+        trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
+        trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))
+        return trainer
 
     def after_fit(self) -> None:
         """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""
@@ -86,6 +89,13 @@ def checkpoints(runs_dir: str, name: str) -> str:
     return str(Path(run_folder(runs_dir, name)) / "checkpoints")
 
 
+def last_checkpoint(folder: str) -> ModelCheckpoint:
+    """Keeps the state after every epoch, which `--ckpt_path last` resumes; the monitored one keeps the best only."""
+    return ModelCheckpoint(
+        Path(folder) / "checkpoints", "last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
 def _mlflow_logger(name: str) -> Logger:
     try:
         import mlflow  # noqa: F401
@@ -108,15 +118,27 @@ class RunConfig(SaveConfigCallback):
         self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
 
 
+SETTINGS: dict[str, Any] = {
+    "save_config_callback": RunConfig,
+    "trainer_defaults": {"callbacks": [History(), StepSeed()]},
+    "auto_configure_optimizers": False,
+}
+
+
 def main(args: ArgsType = None) -> None:
     """Runs the command line; what a person can mend ends as one line and exit code 2."""
     try:
-        BundleCLI(
-            save_config_callback=RunConfig,
-            trainer_defaults={"callbacks": [History()]},
-            args=args,
-            auto_configure_optimizers=False,
-        )
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        BundleCLI(args=args, **SETTINGS)
+    except Exception as error:
+        mendable = find_user_error(error)
+        if mendable is None:
+            raise
+        print(f"error: {mendable}", file=sys.stderr)
         sys.exit(2)
+
+
+def find_user_error(error: BaseException | None) -> UserError | None:
+    """The UserError that an exception is or was raised from: the argument parser wraps what constructors raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error

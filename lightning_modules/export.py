@@ -9,7 +9,7 @@ import subprocess
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.integrity import sha256
-from lightning_modules.classification_data import ClassificationData
+from handlers.text.tokenization import TextEncoder
 from lightning_modules.network import TextClassifier
 
 FP32, INT8 = "model.onnx", "model_int8.onnx"
@@ -108,19 +108,28 @@ def write_golden(folder: Path, texts: Sequence[str]) -> None:
     write_json(folder / "golden.json", golden)
 
 
-def facts(name: str, model_version: str, hparams: Mapping[str, Any], data: ClassificationData) -> dict[str, Any]:
+def facts(
+    *,
+    name: str,
+    version: str,
+    backbone: str,
+    pooling: str,
+    layer_norm: bool,
+    encoder: TextEncoder,
+    labels: Sequence[str],
+) -> dict[str, Any]:
     """What `metadata.json` says of the model, without its figures and files."""
     return {
         "name": name,
-        "version": model_version,
+        "version": version,
         "task": "text-classification",
-        "backbone": hparams["backbone"],
-        "pooling": hparams["pooling"],
-        "layer_norm": hparams["layer_norm"],
-        "max_length": data.encoder.max_length,
-        "labels": list(data.labels),
-        "preprocessing": {"max_length": data.encoder.max_length, "max_characters": data.encoder.max_characters},
-        "libraries": {library: version(library) for library in LIBRARIES},
+        "backbone": backbone,
+        "pooling": pooling,
+        "layer_norm": layer_norm,
+        "max_length": encoder.max_length,
+        "labels": list(labels),
+        "preprocessing": {"max_length": encoder.max_length, "max_characters": encoder.max_characters},
+        "libraries": {library: metadata.version(library) for library in LIBRARIES},
         "git_commit": git_commit(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -47,16 +47,23 @@ def finish(
     staged.mkdir(parents=True)
     export.write_model(staged, model.network, data.tokenizer_json, settings.opset)
     export.write_labels(staged, data.labels, data.complexity_labels)
-    facts = export.facts(name, settings.version, model.hparams, data)
+    facts = export.facts(
+        name=name,
+        version=settings.version,
+        backbone=data.backbone,
+        pooling=model.network.pool.kind,
+        layer_norm=isinstance(model.network.norm, torch.nn.LayerNorm),
+        encoder=data.encoder,
+        labels=data.labels,
+    )
     export.write_metadata(staged, facts)
     checked = rows[: settings.check_rows]
     table = compare_forms(staged, model, {key: values[: len(checked)] for key, values in logits.items()}, checked, data)
 
     intent = predictions(data, logits["logits"], data.labels, "target")
+    rated = bool(data.complexity_labels) and max(data.tokenised["test"]["complexity_target"]) != IGNORED
     complexity = (
-        predictions(data, logits["complexity_logits"], data.complexity_labels, "complexity_target")
-        if data.complexity_labels
-        else None
+        predictions(data, logits["complexity_logits"], data.complexity_labels, "complexity_target") if rated else None
     )
     misses = gate.check(classification_metrics(intent)) + missed_parity(table, len(checked), settings)
     write_report(
@@ -85,7 +92,7 @@ def finish(
 
 def load_best(trainer: Trainer, model: Classifier) -> None:
     """Puts the best checkpoint's weights into the model."""
-    path = next(c.best_model_path for c in callbacks(trainer) if isinstance(c, ModelCheckpoint))
+    path = next(c.best_model_path for c in callbacks(trainer) if isinstance(c, ModelCheckpoint) and c.monitor)
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     model.load_state_dict(checkpoint["state_dict"])
 

@@ -109,8 +109,10 @@ def _load(path: Path) -> Dataset:
     try:
         if builder == "csv":
             # All columns as strings: a guess would make the label 007 a number, or differ between chunks of a file.
-            header = pandas.read_csv(path, nrows=0, sep=options.get("delimiter", ","), encoding_errors="replace")
-            options = {**options, "features": Features({str(name): Value("string") for name in header.columns})}
+            head = pandas.read_csv(path, nrows=1, sep=options.get("delimiter", ","), encoding_errors="replace")
+            if head.empty:
+                raise UserError(f"{path} has no rows")
+            options = {**options, "features": Features({str(name): Value("string") for name in head.columns})}
         rows = load_dataset(builder, data_files=str(path), split="train", **options)
     except (DatasetGenerationError, ValueError, OSError) as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for torch; data sets are cached in a folder of this session, here and in the commands that tests run."""
+    cache = tempfile.TemporaryDirectory(prefix="datasets-")
+    config.add_cleanup(cache.cleanup)
+    os.environ["OMP_NUM_THREADS"] = "1"  # tiny models: more threads only wait for each other
+    os.environ["HF_DATASETS_CACHE"] = cache.name  # read when `datasets` is imported, before any fixture
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +32,11 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_export(tiny_runs: Path) -> Path:
     """The exported folder of `tiny`. Copy before you change it."""
     return tiny_runs / "tiny" / "export"
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer DistilBERT with its tokenizer in a local folder that looks like a hub snapshot."""
+    from tests.tiny_export import write_tiny_backbone
+
+    return write_tiny_backbone(tmp_path_factory.mktemp("backbone"))

@@ -1,30 +1,25 @@
-"""A tiny real exported model: a two-layer DistilBERT with seeded random weights, in ONNX and INT8, and its tokenizer.
+"""A tiny real backbone and a tiny real exported model: two layers, seeded random weights, the project's own exporter.
 
-It answers in milliseconds what a trained export answers, and obeys the same contract.
+It answers in milliseconds what a trained export answers.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import WordPieceTrainer
-from torch import Tensor, nn
+from torch import nn
 from transformers import DistilBertConfig, DistilBertModel
 
-from handlers.pipeline import ClassificationPipeline
+from handlers.text.tokenization import TextEncoder
+from lightning_modules import export
+from lightning_modules.network import TextClassifier
 
 LABELS = ["code_generation", "conversation", "summarization", "translation"]
 COMPLEXITY_LABELS = ["low", "medium", "high"]
@@ -43,65 +38,48 @@ SENTENCES = [
 ]
 
 
-class TinyClassifier(nn.Module):
-    """Mean pooling and heads over a random encoder; the heads' weights are wide, for different answers."""
-
-    def __init__(self, vocabulary: int, complexity: bool) -> None:
-        super().__init__()
-        self.encoder = DistilBertModel(
-            DistilBertConfig(
-                vocab_size=vocabulary,
-                max_position_embeddings=MAX_LENGTH,
-                dim=32,
-                hidden_dim=64,
-                n_layers=2,
-                n_heads=2,
-                attn_implementation="eager",
-            )
+def tiny_encoder(vocabulary: int) -> DistilBertModel:
+    """Seeded random weights."""
+    torch.manual_seed(0)
+    return DistilBertModel(
+        DistilBertConfig(
+            vocab_size=vocabulary, max_position_embeddings=64, dim=32, hidden_dim=64, n_layers=2, n_heads=2
         )
-        self.heads = nn.ModuleList([nn.Linear(32, len(LABELS))])
-        if complexity:
-            self.heads.append(nn.Linear(32, len(COMPLEXITY_LABELS)))
-        for head in self.heads:
-            nn.init.normal_(head.weight, std=0.7)
+    )
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        pooled = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
-        return tuple(head(pooled) for head in self.heads)
+
+def write_tiny_backbone(folder: Path) -> Path:
+    """A local folder that looks like a hub snapshot: config, weights, tokenizer."""
+    tokenizer = tiny_tokenizer()
+    encoder = tiny_encoder(tokenizer.get_vocab_size())
+    export.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder)
+    (folder / "heads.safetensors").unlink()
+    return folder
 
 
 def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = True) -> Path:
     """Writes the export folder, `runs/<name>/export` by its contract, and returns it."""
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    write_models(folder, tokenizer.get_vocab_size(), complexity)
-    labels = {"labels": LABELS} | ({"complexity_labels": COMPLEXITY_LABELS} if complexity else {})
-    write_json(folder / "labels.json", labels)
-    metadata = {
-        "name": name,
-        "version": "1.0",
-        "task": "text-classification",
-        "backbone": "random",
-        "max_length": MAX_LENGTH,
-        "labels": LABELS,
-        "preprocessing": {"max_length": MAX_LENGTH},
-        "metrics": {},
-        "libraries": {package: version(package) for package in ("torch", "onnx", "onnxruntime", "tokenizers")},
-        "git_commit": "0" * 40,
-        "created": "2024-01-02T03:04:05+00:00",
-    }
-    write_json(folder / "metadata.json", metadata)
-    pipeline = ClassificationPipeline.load(folder)
-    requests = [{"text": sentence} for sentence in SENTENCES]
-    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in requests]
-    write_json(folder / "golden.json", golden)
-    files = sorted(path for path in folder.iterdir() if path.name != "metadata.json")
-    metadata["sizes"] = {path.name: path.stat().st_size for path in files}
-    metadata["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    write_json(folder / "metadata.json", metadata)
+    levels = COMPLEXITY_LABELS if complexity else []
+    network = TextClassifier(tiny_encoder(tokenizer.get_vocab_size()), len(LABELS), len(levels))
+    for head in (network.head, network.complexity_head):
+        if head is not None:
+            nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
+    export.write_model(folder, network, tokenizer.to_str(), opset=18)
+    export.write_labels(folder, LABELS, levels)
+    facts = export.facts(
+        name=name,
+        version="1.0",
+        backbone="random",
+        pooling="mean",
+        layer_norm=False,
+        encoder=TextEncoder(tokenizer.to_str(), MAX_LENGTH),
+        labels=LABELS,
+    ) | {"created": "2024-01-02T03:04:05+00:00"}
+    export.write_metadata(folder, facts)
+    export.write_golden(folder, SENTENCES)
+    export.write_metadata(folder, facts)
     return folder
 
 
@@ -118,36 +96,3 @@ def tiny_tokenizer() -> Tokenizer:
     tokenizer.enable_padding(length=64)
     tokenizer.enable_truncation(8)
     return tokenizer
-
-
-def write_models(folder: Path, vocabulary: int, complexity: bool) -> None:
-    """`model.onnx` and `model_int8.onnx`, with any number of rows and tokens."""
-    torch.manual_seed(0)
-    model = TinyClassifier(vocabulary, complexity).eval()
-    # Two tensors: the exporter takes one tensor given twice for one input.
-    ids, mask = torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64)
-    rows, tokens = torch.export.Dim("rows"), torch.export.Dim("tokens", max=MAX_LENGTH)
-    path = folder / "model.onnx"
-    with warnings.catch_warnings():
-        # The exporter warns of its own deprecated calls.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            (ids, mask),
-            str(path),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits", "complexity_logits"][: len(model.heads)],
-            dynamic_shapes=({0: rows, 1: tokens}, {0: rows, 1: tokens}),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    graph = onnx.load(path)
-    # The exporter's symbolic shapes differ in name from those that quantisation infers.
-    del graph.graph.value_info[:]
-    onnx.save(graph, path)
-    quantize_dynamic(path, folder / "model_int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
-
-
-def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2), encoding="utf-8")

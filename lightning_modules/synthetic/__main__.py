@@ -4,21 +4,12 @@ python -m lightning_modules.synthetic --out data/intent --examples-per-intent 50
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.intents import Row, generate
-
-COLUMNS = ("text", "intent", "complexity", "kind")
-
-
-def write_csv(path: Path, rows: list[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+from lightning_modules.synthetic.files import write_csv
+from lightning_modules.synthetic.intents import generate
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -39,10 +39,8 @@ def generate(examples_per_intent: int, edge_cases: int, seed: int, augment: floa
             draws = Draws(seed, split, intent)
             # the remainder of the edge cases goes to the first intents
             edges = edge_cases // len(INTENTS) + (position < edge_cases % len(INTENTS))
-            for number in range(share(examples_per_intent, split)):
-                rows.append(_new_row(library, draws, intent, "regular", number, seen))
-            for number in range(share(edges, split)):
-                rows.append(_new_row(library, draws, intent, "edge", number, seen))
+            for kind, total in (("regular", examples_per_intent), ("edge", edges)):
+                rows += [_new_row(library, draws, intent, kind, number, seen) for number in range(share(total, split))]
         result[split] = Draws(seed, split, "order").shuffled(rows)
     result["train"] += _noisy_copies(result["train"], augment, Draws(seed, "augment"), seen)
     return result
@@ -75,11 +73,13 @@ def _row(renderer: Renderer, intent: str, complexity: str, kind: str) -> Row:
 
 
 def _noisy_copies(rows: list[Row], rate: float, draws: Draws, seen: set[str]) -> list[Row]:
-    copies = (
-        replace(row, text=augmented(row.text, draws), kind="augmented")
-        for row in draws.sample(rows, round(rate * len(rows)))
-    )
-    return [copy for copy in copies if _is_new(copy.text, seen)]
+    copies = []
+    for row in draws.sample(rows, round(rate * len(rows))):
+        noisy = (augmented(row.text, draws) for _ in range(ATTEMPTS))
+        text = next((text for text in noisy if _is_new(text, seen)), None)
+        if text is not None:
+            copies.append(replace(row, text=text, kind="augmented"))
+    return copies
 
 
 def _is_new(text: str, seen: set[str]) -> bool:

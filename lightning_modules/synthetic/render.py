@@ -26,7 +26,7 @@ class Renderer:
 
     def core(self, pool: str, most_demands: int) -> tuple[str, int]:
         """A wording with at most so many demands of its own (`+2 ` in front of it), filled, and their number."""
-        suiting = []
+        suiting: list[tuple[str, int]] = []
         while not suiting:
             family = self.draws.choice(self.library[pool])
             suiting = [demand for demand in map(split_demands, family) if demand[1] <= most_demands]
@@ -40,7 +40,8 @@ class Renderer:
         The same slot gets the same filler throughout, `{slot2}` another one; a filler that opens a sentence gets a
         capital.
         """
-        slots = list(dict.fromkeys(match.group(1, 2) for match in SLOT.finditer(template) if match.group(1)))
+        matches = [match for match in SLOT.finditer(template) if match[1]]
+        slots = list(dict.fromkeys((match[1], match[2]) for match in matches))
         fillers: dict[tuple[str, str], str] = {}
         for name in dict.fromkeys(name for name, _ in slots):
             same_list = [slot for slot in slots if slot[0] == name]

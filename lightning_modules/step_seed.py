@@ -1,0 +1,15 @@
+"""Makes a step's randomness a function of the seed and the step, so that a resumed run equals an uninterrupted one."""
+
+import os
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+
+class StepSeed(Callback):
+    """Seeds torch (dropout) anew at every batch, differently on every process; the sampler has its own seed."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        torch.manual_seed(hash((seed, trainer.current_epoch, batch_idx, trainer.global_rank)))

@@ -1,0 +1,86 @@
+"""Measures served models side by side, in one run and with the same texts.
+
+    python -m loadtest.bench --models intent
+    python -m loadtest.bench --models intent student --clients 1 64 --seconds 4 --texts questions.txt
+
+Compared are the bundle's server, the same archive with one worker that pads each batch to its longest text (its model
+on one core, and on every core), and the bound: the model alone on every core, without a server. The servers are
+started for the measurement; leave the machine alone meanwhile. Writes bench.json and bench.png, and ends with 1 when
+an answer was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from loadtest.arguments import REPORTS
+from loadtest.errors import LoadTestError
+from loadtest.packages import require
+from loadtest.samples import STORE, read_texts
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        require("matplotlib", "psutil", "rich", "yaml", "ts")
+        return _bench(arguments)
+    except LoadTestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from loadtest.bench.environment import environment
+    from loadtest.bench.figures import figures
+    from loadtest.bench.measure import Options, compare
+    from loadtest.bench.report import draw, table
+
+    machine = environment()
+    samples = read_texts(arguments.texts) if arguments.texts else None
+    options = Options(arguments.store, sorted(arguments.clients), arguments.seconds, arguments.repeats, samples)
+    models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
+    asked = {name: getattr(arguments, name) for name in ("clients", "seconds", "repeats")}
+    asked["texts"] = arguments.texts.name if arguments.texts else "golden requests"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"environment": machine, "asked": asked, "models": models}, indent=2, ensure_ascii=False)
+    (arguments.out / "bench.json").write_text(content + "\n", encoding="utf-8")
+    draw(models, machine, arguments.out / "bench.png")
+    # Tables are not to be cut where the output is no terminal.
+    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    for model, entry in models.items():
+        console.print(table(model, entry))
+    print(f"report: {arguments.out / 'bench.json'}, {arguments.out / 'bench.png'}")
+    return 1 if any(map(_failures, models.values())) else 0
+
+
+def _failures(entry: dict[str, Any]) -> int:
+    return sum(run["failures"] for by_clients in entry["setups"].values() for run in by_clients.values())
+
+
+def _progress(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--models", nargs="+", required=True, metavar="NAME")
+    parser.add_argument("--clients", nargs="+", type=int, default=[1, 64, 256], metavar="N")
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--texts", type=Path, help=".json, .jsonl or one text a line; default: the golden requests")
+    parser.add_argument("--store", type=Path, default=STORE)
+    parser.add_argument("--out", type=Path, default=REPORTS / "bench")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

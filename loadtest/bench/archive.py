@@ -1,0 +1,54 @@
+"""An archive unpacked, and packed again with other settings of its handler."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from handlers.settings import HandlerSettings
+from handlers.text.integrity import write_integrity
+from loadtest.errors import LoadTestError
+
+CONFIG = "model-config.yaml"
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Raises LoadTestError where there is no archive."""
+    try:
+        with zipfile.ZipFile(archive) as mar:
+            mar.extractall(folder)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise LoadTestError(f"{archive}: {error}: build it with make archive NAME={archive.stem}") from error
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """TorchServe's settings of an unpacked archive, its handler's own among them."""
+    return dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+
+
+def handler_settings(folder: Path) -> HandlerSettings:
+    return HandlerSettings.read(model_config(folder))
+
+
+def whole_batches(folder: Path) -> dict[str, int]:
+    """The handler's settings under which a batch of TorchServe is one micro-batch, padded to its longest row."""
+    rows = model_config(folder)["batchSize"]
+    max_length = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["max_length"]
+    return {"max_rows": rows, "token_budget": rows * max_length}
+
+
+def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
+    """Writes `archive` from an unpacked one, with `changes` to the handler's settings; they stay in the folder."""
+    config = model_config(folder)
+    config["handler"] |= changes
+    (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_integrity(folder)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as mar:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            mar.write(path, path.relative_to(folder).as_posix())

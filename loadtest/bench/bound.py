@@ -1,0 +1,60 @@
+"""What the machine could do at most: the model alone, without a server, on every core.
+
+Texts are tokenised, sorted over the whole set, packed and padded ahead; one process a core runs one single-threaded
+ONNX Runtime session, as the server's workers do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import onnxruntime
+
+from handlers.onnx_model import pad
+from handlers.text.packing import pack
+from loadtest.bench.archive import handler_settings
+
+Rows = Sequence[Sequence[int]]
+# From the first submitted work until every process has loaded the model and waits for the common start.
+START_SECONDS = 5.0
+
+
+def rows_per_second(folder: Path, rows: Rows, seconds: float, cores: int) -> float:
+    """Rows of token ids [rows][tokens] a second through an unpacked archive's model, run again and again.
+
+    Raises:
+        TimeoutError: a process was not ready at the common start.
+    """
+    with ProcessPoolExecutor(cores, get_context("spawn")) as processes:
+        begin = time.time() + START_SECONDS
+        runs = [processes.submit(_run, folder, rows, begin, seconds, seed) for seed in range(cores)]
+        return sum(run.result() for run in runs)
+
+
+def _run(folder: Path, rows: Rows, begin: float, seconds: float, seed: int) -> float:
+    settings = handler_settings(folder)
+    packed = pack([len(row) for row in rows], settings.token_budget, settings.max_rows)
+    batches = [(len(batch), *pad([rows[i] for i in batch])) for batch in packed]
+    # In their sorted order, a run that ends within a round would have seen too many short rows.
+    random.Random(seed).shuffle(batches)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(folder / settings.model_file, options, providers=["CPUExecutionProvider"])
+    for _, ids, mask in batches[:20]:
+        session.run(None, {"input_ids": ids, "attention_mask": mask})
+    if time.time() > begin:
+        raise TimeoutError(f"the model was not loaded within {START_SECONDS:g} s: free the processor first")
+    time.sleep(begin - time.time())
+    start, count = time.perf_counter(), 0
+    for size, ids, mask in itertools.cycle(batches):
+        session.run(None, {"input_ids": ids, "attention_mask": mask})
+        count += size
+        if (passed := time.perf_counter() - start) >= seconds:
+            return count / passed
+    raise AssertionError("a cycle does not end")

@@ -1,0 +1,179 @@
+"""A closed loop of clients: each sends its next request when the answer to the last one has come.
+
+Plain asyncio on kept connections, made to take little of the processor that it shares with the server; answers are
+checked after the measurement. The load test proper uses Locust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from loadtest.checks import check
+from loadtest.errors import LoadTestError
+from loadtest.plan import Plan
+
+WARM_UP_SECONDS = 1.0
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Latencies in milliseconds; `generator_cores` is the processor time a second that the clients took."""
+
+    requests_per_second: float
+    p50: float
+    p95: float
+    p99: float
+    requests: int
+    failures: int
+    flips: int
+    generator_cores: float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request by its sample's number, when it went out and when its answer was complete, and that answer."""
+
+    sample: int
+    sent: float
+    done: float
+    status: int
+    body: bytes
+
+
+def measure(plan: Plan, clients: int, seconds: float) -> Measurement:
+    """Runs the loop, after a short one that is not counted; every client gets its last answer before this returns.
+
+    Raises:
+        LoadTestError: the server closed a connection or did not answer in time.
+    """
+    return asyncio.run(_measure(plan, clients, seconds))
+
+
+async def _measure(plan: Plan, clients: int, seconds: float) -> Measurement:
+    begin = time.perf_counter() + WARM_UP_SECONDS
+    end = begin + seconds
+    requests = _requests(plan)
+    address = urlsplit(plan.target.url)
+    loop = asyncio.get_running_loop()
+    connections = []
+    try:
+        for client in range(clients):
+            factory = partial(Connection, requests, _order(len(requests), client), end)
+            connections.append((await loop.create_connection(factory, address.hostname or "", address.port or 80))[1])
+        await asyncio.sleep(begin - time.perf_counter())
+        spent = time.process_time()
+        await asyncio.sleep(end - time.perf_counter())
+        spent = time.process_time() - spent
+        await asyncio.wait_for(asyncio.gather(*(connection.finished for connection in connections)), TIMEOUT_SECONDS)
+    except (asyncio.TimeoutError, OSError) as error:
+        raise LoadTestError(f"the server failed under {clients} clients: {error or 'no answer in time'}") from error
+    counted = [exchange for connection in connections for exchange in connection.exchanges]
+    return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plan, seconds, spent)
+
+
+class Connection(asyncio.Protocol):
+    """One client on one connection."""
+
+    def __init__(self, requests: Sequence[bytes], order: Iterator[int], end: float) -> None:
+        self.exchanges: list[Exchange] = []
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._order = order
+        self._end = end
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator or len(body) < _content_length(head):
+            return
+        self._received = b""
+        done = time.perf_counter()
+        self.exchanges.append(Exchange(self._sample, self._sent, done, int(head[9:12]), body))
+        if done < self._end:
+            self._send()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.finished.done():
+            return
+        if exc is None and self.exchanges and self.exchanges[-1].done >= self._end:
+            self.finished.set_result(None)
+        else:
+            self.finished.set_exception(exc or ConnectionError("it closed a connection"))
+
+    def _send(self) -> None:
+        self._sample = next(self._order)
+        self._sent = time.perf_counter()
+        self._transport.write(self._requests[self._sample])
+
+
+def summarise(exchanges: Sequence[Exchange], plan: Plan, seconds: float, spent: float) -> Measurement:
+    """Figures of the exchanges that ended within the measured `seconds`; checks each answer.
+
+    Raises:
+        LoadTestError: there were none.
+    """
+    if not exchanges:
+        raise LoadTestError(f"no answer within {seconds:g} s: measure for longer")
+    kinds = [_kind(exchange, plan) for exchange in exchanges]
+    latencies = np.array([exchange.done - exchange.sent for exchange in exchanges]) * 1000
+    p50, p95, p99 = (round(float(value), 2) for value in np.percentile(latencies, [50, 95, 99]))
+    return Measurement(
+        requests_per_second=round(len(exchanges) / seconds, 2),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        requests=len(exchanges),
+        failures=kinds.count("wrong"),
+        flips=kinds.count("flip"),
+        generator_cores=round(spent / seconds, 3),
+    )
+
+
+def _kind(exchange: Exchange, plan: Plan) -> str:
+    if exchange.status != 200:
+        return "wrong"
+    try:
+        answer = json.loads(exchange.body)
+    except ValueError:
+        return "wrong"
+    return check(answer, plan.samples[exchange.sample], plan.labels, plan.tolerance).kind
+
+
+def _requests(plan: Plan) -> list[bytes]:
+    """Each sample as the bytes of an HTTP request."""
+    headers = plan.target.headers | {"Host": urlsplit(plan.target.url).netloc}
+    head = f"POST {plan.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    bodies = [json.dumps(sample.request).encode() for sample in plan.samples]
+    return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+
+
+def _order(samples: int, client: int) -> Iterator[int]:
+    """Sample numbers without end, for each client in an order of its own, the same in every run."""
+    numbers = random.Random(client).sample(range(samples), samples)
+    while True:
+        yield from numbers
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line[15:])
+    raise LoadTestError(f"the server's answer has no Content-Length: {head.decode('latin-1')}")

@@ -1,0 +1,84 @@
+"""Runs Locust on a plan, in processes of its own: Locust changes Python's sockets and threads for all of a process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from loadtest.errors import LoadTestError
+from loadtest.plan import VARIABLE, Plan
+from loadtest.thresholds import Summary
+
+USERS = Path(__file__).with_name("users.py")
+
+
+def run(plan: Plan, arguments: argparse.Namespace) -> Summary | None:
+    """The summary of a finished run, None on a worker, which has none of its own.
+
+    Raises:
+        LoadTestError: Locust failed, or its workers did not come.
+    """
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="loadtest-") as temporary:
+        result, written = Path(temporary, "summary.json"), Path(temporary, "plan.json")
+        replace(plan, result=str(result)).write(written)
+        log = arguments.out / ("worker.log" if arguments.worker else "locust.log")
+        with log.open("w", encoding="utf-8") as output:
+            code = _wait(command(arguments), os.environ | {VARIABLE: str(written)}, output.fileno())
+        if code == 0 and arguments.worker:
+            return None
+        if code != 0 or not result.is_file():
+            lines = log.read_text(encoding="utf-8").strip().splitlines() or ["no output"]
+            raise LoadTestError(f"Locust ended with code {code}, see {log}: {lines[-1]}")
+        return Summary(**json.loads(result.read_text(encoding="utf-8")))
+
+
+def command(arguments: argparse.Namespace) -> list[str]:
+    """Locust's command line for a run in one process, in several, as a master or as a worker."""
+    locust = [sys.executable, "-m", "locust", "-f", str(USERS), "--headless", "--only-summary", "--loglevel", "WARNING"]
+    if arguments.worker:
+        return [
+            *locust,
+            "--worker",
+            "--master-host",
+            arguments.master_host,
+            "--master-port",
+            str(arguments.master_port),
+        ]
+    locust += ["--users", str(arguments.users), "--spawn-rate", str(arguments.users)]
+    locust += ["--run-time", f"{arguments.duration}s", "--stop-timeout", "30", "--exit-code-on-error", "0"]
+    locust += ["--csv", str(arguments.out / "locust"), "--html", str(arguments.out / "report.html")]
+    if arguments.master:
+        locust += ["--master", "--expect-workers", str(arguments.expect_workers), "--expect-workers-max-wait", "60"]
+        return [*locust, "--master-bind-port", str(arguments.master_port)]
+    if arguments.processes > 1:
+        port = str(_free_port())
+        locust += ["--processes", str(arguments.processes), "--master-bind-host", "127.0.0.1"]
+        locust += ["--master-bind-port", port, "--master-port", port]
+    return locust
+
+
+def _wait(command: list[str], environment: dict[str, str], output: int) -> int:
+    """Ctrl-C reaches Locust too, which then ends its run and still writes its reports."""
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,110 @@
+"""Load tests and measurements of the real server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archives import ports
+from tests.e2e.conftest import MODEL, Served
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def command(served: Served, servers: Path, store: Path, tmp_path: Path) -> list[str]:
+    """A load test of the shared server for two seconds."""
+    where = ["--port", str(served.server.port), "--servers", str(servers), "--store", str(store)]
+    options = ["--model", MODEL, "--users", "4", "--duration", "2", "--out", str(tmp_path / "out")]
+    return [sys.executable, "-m", "loadtest", *where, *options]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def summary(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "out" / "summary.json").read_text()))
+
+
+def test_golden_requests_pass_and_leave_reports(command: list[str], tmp_path: Path) -> None:
+    result = run(command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "passed: all limits hold" in result.stdout
+    told = summary(tmp_path)
+    assert told["passed"]
+    assert told["requests"] > 0 == told["failures"]
+    assert 0 < told["p50"] <= told["p95"] <= told["p99"]
+    with (tmp_path / "out" / "locust_stats.csv").open() as file:
+        (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
+    assert int(total["Request Count"]) == told["requests"]
+    assert f"/predictions/{MODEL}" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_missed_limit_ends_with_1(command: list[str], tmp_path: Path) -> None:
+    result = run([*command, "--min-rps", "1000000000"])
+    assert result.returncode == 1
+    assert "failed: requests/s: " in result.stdout
+    assert not summary(tmp_path)["passed"]
+
+
+def test_a_wrong_answer_is_a_failure(command: list[str], store: Path, tmp_path: Path) -> None:
+    expected = {"label": "conversation", "score": 0.999999}
+    answer = expected | {"top_k": [expected], "complexity": {"label": "low", "score": 0.5}}
+    pairs = [{"request": {"text": text}, "response": answer} for text in ("translate this", "summarize that")]
+    (tmp_path / "texts.json").write_text(json.dumps(pairs))
+    result = run([*command, "--texts", str(tmp_path / "texts.json"), "--max-failures", "0.1"])
+    assert result.returncode == 1, result.stdout
+    assert "failed: failures: " in result.stdout
+    assert "conversation" in next(iter(summary(tmp_path)["errors"]))
+
+
+def test_texts_of_a_file_come_at_the_asked_rate(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("hello there\nwrite a function\n")
+    result = run([*command, "--texts", str(tmp_path / "texts.txt"), "--rate", "10"])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert 0 < summary(tmp_path)["requests"] <= 24  # 10/s for two seconds, and each user's first
+
+
+def test_a_refused_key_is_a_failure(command: list[str], served: Served, tmp_path: Path) -> None:
+    result = run([*command, "--url", served.server.url, "--token", "wrong"])
+    assert result.returncode == 1
+    assert set(summary(tmp_path)["errors"]) == {"status 401"} or set(summary(tmp_path)["errors"]) == {"status 400"}
+
+
+def test_two_processes_share_the_users(command: list[str], tmp_path: Path) -> None:
+    result = run([*command, "--processes", "2"])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert summary(tmp_path)["requests"] > 0
+
+
+def test_a_master_reports_what_its_worker_did(command: list[str], tmp_path: Path) -> None:
+    (port,) = ports.free_ports("127.0.0.1", 1)
+    together = [*command, "--master-port", str(port)]
+    with subprocess.Popen([*together, "--worker", "--out", str(tmp_path / "worker")]) as worker:
+        result = run([*together, "--master"])
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert worker.wait(60) == 0
+    assert summary(tmp_path)["requests"] > 0
+    assert not (tmp_path / "worker" / "summary.json").exists()
+
+
+def test_the_setups_are_measured_side_by_side(store: Path, tmp_path: Path) -> None:
+    options = ["--clients", "1", "4", "--seconds", "0.5", "--repeats", "1", "--out", str(tmp_path / "bench")]
+    result = run([sys.executable, "-m", "loadtest.bench", "--models", MODEL, "--store", str(store), *options])
+    assert result.returncode == 0, result.stdout + result.stderr
+    written = json.loads((tmp_path / "bench" / "bench.json").read_text())
+    model = written["models"][MODEL]
+    assert model["bound"]["requests_per_second"]["median"] > 0
+    assert len(model["setups"]) == 3
+    for by_clients in model["setups"].values():
+        assert [(clients, entry["failures"]) for clients, entry in by_clients.items()] == [("1", 0), ("4", 0)]
+    assert all(memory["rss"] > 0 for memory in model["worker_memory_mib"].values())
+    assert (tmp_path / "bench" / "bench.png").is_file()
+    assert "this bundle" in result.stdout

@@ -1,0 +1,195 @@
+"""The command line on a tiny backbone: fit, resume, interrupt, two processes, gates, and what a wrong setting says."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoTokenizer
+
+from archives.build import build_archive
+from archives.verify import verify_archive
+from lightning_modules import cli
+
+CONFIGS = sorted(Path("configs").glob("*.yaml"))
+OVERLAYS = {"hub.yaml"}
+TOPICS = {
+    "weather": "rain sun wind cloud storm",
+    "food": "bread soup rice apple cake",
+    "sport": "goal team race ball win",
+}
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """180 rows whose label is told by their words, with a complexity told by their length."""
+    path = tmp_path_factory.mktemp("data") / "topics.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label", "complexity"])
+        for i in range(180):
+            topic = list(TOPICS)[i % 3]
+            words = TOPICS[topic].split()
+            count = 1 + i // 3 % 5
+            text = " ".join(words[(i + k) % 5] for k in range(count)) + f" {i}"
+            writer.writerow([text, topic, "low" if count < 3 else "high"])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_arguments_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LightningCLI warns of command line arguments beside those it is given."""
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path) -> Any:
+    def build(*more: str, epochs: int = 2, name: str = "topics") -> list[str]:
+        return [
+            "fit",
+            "--config=configs/intent.yaml",
+            f"--name={name}",
+            f"--runs_dir={tmp_path}",
+            f"--model.backbone={tiny_backbone}",
+            "--model.learning_rate=0.01",
+            f"--data.train_file={data_file}",
+            "--data.label_column=label",
+            "--data.max_length=16",
+            "--data.batch_size=16",
+            f"--trainer.max_epochs={epochs}",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.enable_model_summary=false",
+            "--trainer.precision=32-true",
+            "--trainer.accelerator=cpu",
+            *more,
+        ]
+
+    return build
+
+
+def command(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "lightning_modules", *arguments]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=False)["state_dict"]
+    return state
+
+
+def test_fit_trains_reports_exports_and_the_export_makes_an_archive(tmp_path: Path, arguments: Any) -> None:
+    result = subprocess.run(command(arguments(epochs=6)), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    run = tmp_path / "topics"
+    metrics = json.loads((run / "report" / "metrics.json").read_text())
+    assert metrics["accuracy"] > 0.9
+    assert set(metrics["complexity"]["per_class"]) == {"low", "high"}
+    assert [row["form"] for row in metrics["comparison"]] == ["torch", "onnx", "int8"]
+    assert metrics["baseline"]["accuracy"] > 0.9
+    assert [record["epoch"] for record in metrics["history"]][:2] == [0, 1]
+    assert Image.open(run / "report" / "confusion_matrix.png").width > 300
+    assert (run / "config.yaml").is_file()
+    assert list((run / "logs").rglob("events.out.tfevents*"))
+
+    export = run / "export"
+    metadata = json.loads((export / "metadata.json").read_text())
+    assert metadata["labels"] == sorted(TOPICS)
+    assert set(metadata["files"]) == {path.name for path in export.iterdir() if path.is_file()} - {"metadata.json"}
+    encoder = AutoModel.from_pretrained(export / "hf")
+    tokenizer = AutoTokenizer.from_pretrained(export / "hf")
+    assert encoder(**tokenizer("rain and sun", return_tensors="pt")).last_hidden_state.shape[-1] == 32
+    verify_archive(build_archive("topics", tmp_path, tmp_path / "store"))
+
+
+def test_a_missed_gate_exits_with_1_says_by_how_much_and_exports_nothing(tmp_path: Path, arguments: Any) -> None:
+    unreachable = arguments("--gate.accuracy=1.0", "--trainer.limit_train_batches=1", epochs=1)
+    result = subprocess.run(command(unreachable), capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "below the required 1.0000" in result.stderr.splitlines()[-1]
+    assert (tmp_path / "topics" / "report" / "report.html").is_file()
+    assert not (tmp_path / "topics" / "export").exists()
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
+    cli.main(arguments(epochs=4, name="whole"))
+    cli.main(arguments(epochs=4, name="again"))
+    whole, again = (weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "again"))
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+    class Stop(Exception):
+        pass
+
+    def stop_after_two(self: Any, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == 2:
+            raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("lightning_modules.history.History.on_train_epoch_start", stop_after_two, raising=False)
+        cli.main(arguments(epochs=4, name="resumed"))
+    cli.main(arguments("--ckpt_path=last", epochs=4, name="resumed"))
+    resumed = weights(tmp_path / "resumed" / "checkpoints" / "last.ckpt")
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) -> None:
+    process = subprocess.Popen(command(arguments(epochs=10_000)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    best = tmp_path / "topics" / "checkpoints" / "best.ckpt"
+    deadline = time.monotonic() + 120
+    while not best.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert b"Traceback" not in errors
+    assert weights(best)
+    assert not (tmp_path / "topics" / "export").exists()
+
+
+def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
+    both = arguments("--trainer.devices=2", "--trainer.strategy=ddp", epochs=3)
+    result = subprocess.run(command(both), capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads((tmp_path / "topics" / "report" / "metrics.json").read_text())["accuracy"] > 0.6
+    assert (tmp_path / "topics" / "export" / "metadata.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--data.train_file=nowhere.csv", "data file nowhere.csv does not exist"),
+        ("--data.label_column=category", "no column 'category'"),
+        ("--model.backbone=./nowhere", "backbone folder ./nowhere does not exist"),
+        ("--model.freeze_layers=9", "model.freeze_layers is 9"),
+        ("--name=../escape", "letters, digits"),
+        ("--gate.accuracy=88", "give a fraction from 0 to 1"),
+        ("--model.poolin=max", "poolin"),
+        ("--model.pooling=median", "median"),
+    ],
+)
+def test_a_wrong_setting_is_told_without_a_stack_trace(
+    arguments: Any, argument: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments(argument))
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_instantiates(path: Path, arguments: Any) -> None:
+    base = ["--config=configs/intent.yaml", f"--config={path}"] if path.name in OVERLAYS else [f"--config={path}"]
+    own = [argument for argument in arguments() if not argument.startswith("--config")]
+    made = cli.BundleCLI(args=[*base, *own[1:]], run=False, **cli.SETTINGS)
+    assert made.model.network is not None
+    assert made.trainer.max_epochs == 2

@@ -1,0 +1,85 @@
+"""Files of every format become the same rows, and every bad row is named."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas
+import pytest
+
+from lightning_modules.errors import UserError
+from lightning_modules.tables import Columns, read_table
+
+COLUMNS = Columns("text", "label", "complexity")
+ROWS = [
+    {"text": "NA", "label": "007", "complexity": "low"},
+    {"text": 'say "hi", twice', "label": "1", "complexity": ""},
+    {"text": "deux lignes\nété", "label": "null", "complexity": "high"},
+]
+
+
+def written(path: Path, rows: list[dict[str, str]]) -> Path:
+    frame = pandas.DataFrame(rows)
+    compression = "gzip" if path.suffix == ".gz" else None
+    kind = path.suffixes[0]
+    if kind == ".parquet":
+        frame.to_parquet(path)
+    elif kind in (".csv", ".tsv"):
+        frame.to_csv(path, sep="\t" if kind == ".tsv" else ",", index=False, compression=compression)
+    else:
+        text = json.dumps(rows) if kind == ".json" else "".join(json.dumps(row) + "\n" for row in rows)
+        path.write_bytes(gzip.compress(text.encode()) if compression else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "ending", ["csv", "tsv", "json", "jsonl", "parquet", "csv.gz", "tsv.gz", "json.gz", "jsonl.gz"]
+)
+def test_every_format_gives_the_same_strings(tmp_path: Path, ending: str) -> None:
+    table = read_table(written(tmp_path / f"data.{ending}", ROWS), COLUMNS, "error")
+    assert [{name: row[name] for name in ROWS[0]} for row in table.rows] == ROWS
+    assert table.rows["row"][:] == [1, 2, 3]
+
+
+def test_bad_rows_are_named_by_file_and_row(tmp_path: Path) -> None:
+    path = written(tmp_path / "bad.csv", [*ROWS, {"text": "  ", "label": "a"}, {"text": "x", "label": ""}])
+    with pytest.raises(UserError, match=r"bad\.csv: row 4: empty text; row 5: missing label\. .*bad_rows=drop"):
+        read_table(path, COLUMNS, "error")
+
+
+def test_bad_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
+    path = written(tmp_path / "bad.csv", [*ROWS, {"text": "  ", "label": "a"}, {"text": "x", "label": ""}])
+    table = read_table(path, COLUMNS, "drop")
+    assert len(table.rows) == 3
+    assert table.dropped == {"empty text": 1, "missing label": 1}
+
+
+def test_a_file_in_another_encoding_is_named_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("text,label\nplain,a\nété,b\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.csv: row 2: wrong encoding"):
+        read_table(path, COLUMNS, "error")
+
+
+def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+    path = written(tmp_path / "data.csv", [{"question": "x", "category": "y"}])
+    with pytest.raises(UserError, match=r"no column 'text': set --data\.text_column to one of question, category"):
+        read_table(path, COLUMNS, "error")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "does not exist"),
+        ("data.xlsx", b"x", "unknown format '.xlsx'"),
+        ("empty.csv", b"", "cannot be read as csv"),
+        ("header.csv", b"text,label\n", "has no rows"),
+        ("broken.jsonl", b'{"text": "a", "label": "b"}\n{"text": ', "cannot be read as jsonl"),
+        ("broken.csv.gz", b"not gzip", "cannot be read as csv"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path / name, COLUMNS, "error")

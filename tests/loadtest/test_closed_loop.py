@@ -1,0 +1,86 @@
+"""The measuring clients against a small real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from loadtest.bench.closed_loop import Measurement, measure
+from loadtest.checks import TOLERANCE
+from loadtest.errors import LoadTestError
+from loadtest.plan import Plan
+from loadtest.samples import Sample
+from loadtest.target import Target
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers a text with itself as the label; `gone` closes the connection, `teapot` is refused."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        if text == "gone" or self.headers["Authorization"] != "Bearer key":
+            self.close_connection = True
+            return
+        body = json.dumps({"label": text, "score": 0.9}).encode()
+        self.send_response(418 if text == "teapot" else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        # In two parts, as they come from a network.
+        self.wfile.write(body[:5])
+        self.wfile.flush()
+        self.wfile.write(body[5:])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def echo() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def measured(samples: list[Sample], clients: int = 4) -> Measurement:
+    with echo() as url:
+        return measure(Plan(Target(url, "key"), "m", samples, None, TOLERANCE, None, ""), clients, 0.5)
+
+
+def test_answers_are_counted_and_checked() -> None:
+    right = measured([Sample({"text": text}, {"label": text, "score": 0.9}) for text in ("a", "ä\n")])
+    assert right.requests > 0
+    assert right.failures == right.flips == 0
+    assert right.requests_per_second == pytest.approx(right.requests / 0.5)
+    assert 0 < right.p50 <= right.p95 <= right.p99
+
+
+@pytest.mark.parametrize(
+    "sample", [Sample({"text": "a"}, {"label": "b", "score": 0.9}), Sample({"text": "teapot"}, None)]
+)
+def test_wrong_answers_and_refusals_are_failures(sample: Sample) -> None:
+    result = measured([sample], clients=1)
+    assert result.failures == result.requests > 0
+
+
+def test_a_server_that_hangs_up_is_an_error() -> None:
+    with pytest.raises(LoadTestError, match="the server failed under 2 clients"):
+        measured([Sample({"text": "gone"}, None)], clients=2)
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    plan = Plan(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None, TOLERANCE, None, "")
+    with pytest.raises(LoadTestError, match="the server failed"):
+        measure(plan, 1, 0.1)

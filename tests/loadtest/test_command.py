@@ -1,0 +1,67 @@
+"""What the commands say when there is nothing to measure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def without(package: str, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a module where `package` cannot be found."""
+    code = f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_module({module!r}, run_name='__main__')"
+    return python("-c", code, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "options"),
+    [("locust", "loadtest", ["--model", "m"]), ("matplotlib", "loadtest.bench", ["--models", "m"])],
+)
+def test_a_missing_package_is_one_line_with_its_extra(package: str, module: str, options: list[str]) -> None:
+    result = without(package, module, *options)
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f"error: not installed here: {package}; install the extra: pip install 'torchserve-text-bundle[loadtest]'"
+    ]
+
+
+def test_no_server_is_one_line(tmp_path: Path) -> None:
+    result = python("-m", "loadtest", "--model", "m", "--servers", str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no server is running")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--users", "0"], "--users"),
+        (["--max-failures", "5"], "expected a share from 0 to 1"),
+        (["--p99", "-1"], "expected a number above 0"),
+        (["--processes", "2", "--worker"], "leave --master and --worker out"),
+        (["--token", "k"], "give its --url too"),
+    ],
+)
+def test_wrong_options_are_named(options: list[str], told: str) -> None:
+    result = python("-m", "loadtest", "--model", "m", *options)
+    assert result.returncode == 2
+    assert told in result.stderr
+
+
+def test_a_missing_archive_is_named(tmp_path: Path) -> None:
+    for module, option in (("loadtest.bench", "--models"), ("loadtest", "--model")):
+        result = python("-m", module, option, "nobody", "--store", str(tmp_path), *(_url(module)))
+        assert result.returncode == 2
+        assert "nobody.mar" in result.stderr
+
+
+def _url(module: str) -> list[str]:
+    return ["--url", "http://127.0.0.1:9"] if module == "loadtest" else []
