@@ -84,6 +84,12 @@ class Classifier(LightningModule):
         self.val_metrics = metrics.clone(prefix="val_")
         self.test_metrics = metrics.clone(prefix="test_")
 
+    def setup(self, stage: str) -> None:
+        length = self.trainer.datamodule.max_length  # type: ignore[attr-defined]  # set by the trainer
+        positions = getattr(self.network.encoder.config, "max_position_embeddings", length)
+        if length > positions:
+            raise UserError(f"data.max_length is {length}, but the backbone has {positions} positions: give no more")
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Ids and mask, int64 [rows, tokens] -> `logits`, and `complexity_logits` where there is that head."""
         outputs: dict[str, Tensor] = self.network(input_ids, attention_mask)

@@ -44,7 +44,7 @@ class BundleCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
-        trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))
+        trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))  # type: ignore[attr-defined]
         return trainer
 
     def after_fit(self) -> None:

@@ -8,6 +8,7 @@ within twice that tolerance. Such a flip is neither right nor wrong: it is count
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,17 @@ def check(answer: Any, sample: Sample, labels: Collection[str] | None, tolerance
     expected = sample.expected["predictions"] if sample.expected else [None] * len(instances)
     outcomes = [_check_one(*pair, labels, tolerance) for pair in zip(predictions, expected, strict=True)]
     return _worst(outcomes)
+
+
+def refusal(status: int, body: bytes | None) -> str:
+    """A refused request in words that many share: its status and the error's code; status 0 is no answer at all."""
+    if not status:
+        return "no answer"
+    try:
+        content = json.loads(body or b"")
+        return f"status {status} {content['error']['code'] if 'error' in content else content['type']}"
+    except (ValueError, TypeError, KeyError):
+        return f"status {status}"
 
 
 def _check_one(

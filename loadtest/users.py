@@ -14,8 +14,9 @@ import gevent
 from locust import FastHttpUser, constant, constant_throughput, events, task
 from locust.env import Environment
 from locust.runners import WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from loadtest.checks import check
+from loadtest.checks import check, refusal
 from loadtest.plan import VARIABLE, Plan
 from loadtest.thresholds import Summary
 
@@ -57,7 +58,7 @@ class ModelUser(FastHttpUser):
         sample, body = next(self.requests)
         with self.client.post(PLAN.path, data=body, headers=HEADERS, catch_response=True) as response:
             if response.status_code != 200:
-                response.failure(f"status {response.status_code}" if response.status_code else "no answer")
+                response.failure(refusal(response.status_code, response.content))
                 return
             try:
                 answer = response.json()
@@ -79,6 +80,8 @@ def report(environment: Environment, **_: Any) -> None:
     environment.events.worker_report.add_listener(flips.receive)
 
     def write(**_: Any) -> None:
+        # Locust writes its CSV files once a second: without this they would end before the run did.
+        gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.1)
         Path(PLAN.result).write_text(json.dumps(asdict(summarise(environment))), encoding="utf-8")
 
     environment.events.quit.add_listener(write)

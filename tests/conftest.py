@@ -10,10 +10,10 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread for torch; data sets are cached in a folder of this session, here and in the commands that tests run."""
+    """For tests and the commands they run: one thread for torch, and a folder of the session for cached data sets."""
     cache = tempfile.TemporaryDirectory(prefix="datasets-")
     config.add_cleanup(cache.cleanup)
-    os.environ["OMP_NUM_THREADS"] = "1"  # tiny models: more threads only wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"  # more would only wait for each other
     os.environ["HF_DATASETS_CACHE"] = cache.name  # read when `datasets` is imported, before any fixture
 
 

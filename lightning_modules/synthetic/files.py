@@ -39,7 +39,7 @@ class SyntheticIntents:
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:
-    """Columns text, intent, complexity, kind (regular or edge); UTF-8, LF."""
+    """Columns text, intent, complexity, kind (regular, augmented, or the edge case's name); UTF-8, LF."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

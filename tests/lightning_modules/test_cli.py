@@ -169,6 +169,7 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--data.label_column=category", "no column 'category'"),
         ("--model.backbone=./nowhere", "backbone folder ./nowhere does not exist"),
         ("--model.freeze_layers=9", "model.freeze_layers is 9"),
+        ("--data.max_length=999", "data.max_length is 999, but the backbone has 64 positions"),
         ("--name=../escape", "letters, digits"),
         ("--gate.accuracy=88", "give a fraction from 0 to 1"),
         ("--model.poolin=max", "poolin"),
@@ -184,6 +185,15 @@ def test_a_wrong_setting_is_told_without_a_stack_trace(
     errors = capsys.readouterr().err
     assert said in errors
     assert "Traceback" not in errors
+
+
+def test_mlflow_that_is_not_installed_is_told_with_its_extra(
+    arguments: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(SystemExit):
+        cli.main(arguments("--mlflow=true"))
+    assert ".[mlflow]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

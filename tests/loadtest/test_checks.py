@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.checks import TOLERANCE, Outcome, check
+from loadtest.checks import TOLERANCE, Outcome, check, refusal
 from loadtest.samples import Sample
 
 LABELS = ["a", "b", "c", "d"]
@@ -96,3 +96,17 @@ def test_instances_are_judged_one_by_one_and_in_order() -> None:
     assert outcome({"predictions": [other, SURE]}, expected, request).kind == "wrong"
     assert outcome({"predictions": [SURE]}, None, request).kind == "wrong"
     assert outcome(SURE, None, request).kind == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (0, None, "no answer"),
+        (400, b'{"error": {"code": "empty_text", "message": "m", "field": "text"}}', "status 400 empty_text"),
+        (404, b'{"code": 404, "type": "ModelNotFoundException", "message": "m"}', "status 404 ModelNotFoundException"),
+        (502, b"<html>", "status 502"),
+        (500, b"[]", "status 500"),
+    ],
+)
+def test_a_refusal_is_told_by_its_status_and_code(status: int, body: bytes | None, told: str) -> None:
+    assert refusal(status, body) == told

@@ -1,0 +1,104 @@
+"""Torch, ONNX and INT8 side by side, and the bounds that an export has to hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handlers.onnx_model import OnnxModel
+from handlers.pipeline import ClassificationPipeline
+from lightning_modules import export
+from lightning_modules.baseline import baseline_figures
+from lightning_modules.forms import missed_parity, onnx_logits, quality, torch_logits
+from lightning_modules.network import Pooling, TextClassifier
+from lightning_modules.settings import Export
+from tests.tiny_export import tiny_encoder, tiny_tokenizer
+
+ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
+def test_fp32_onnx_gives_torchs_logits_whatever_the_pooling_and_the_lengths(tmp_path: Path, pooling: Pooling) -> None:
+    torch.manual_seed(1)
+    network = TextClassifier(tiny_encoder(300), 4, 3, pooling, layer_norm=True).eval()
+    export.write_onnx(network, tmp_path / "model.onnx", 18)
+    logits, _ = OnnxModel(tmp_path / "model.onnx", 1).run(ROWS, 64, 4)
+    for name, expected in torch_logits(network, ROWS, batch_size=3).items():
+        np.testing.assert_allclose(logits[name], expected, atol=1e-5)
+
+
+def test_int8_is_smaller_and_close(tiny_export: Path) -> None:
+    sizes = [(tiny_export / file).stat().st_size for file in (export.FP32, export.INT8)]
+    assert sizes[1] < sizes[0]
+    pipelines = [ClassificationPipeline.load(tiny_export, model_file=file) for file in (export.FP32, export.INT8)]
+    rows = [row.ids for row in pipelines[0].encoder.encode(["translate this", "write a python function"])]
+    fp32, int8 = (onnx_logits(pipeline, rows)["logits"] for pipeline in pipelines)
+    assert 0 < np.abs(fp32 - int8).max() < 0.5
+
+
+def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModel
+
+    network = TextClassifier(tiny_encoder(300), 4, 0, "attention").eval()
+    export.write_hf(network, tiny_tokenizer().to_str(), tmp_path)
+    other = TextClassifier(AutoModel.from_pretrained(tmp_path), 4, 0, "attention").eval()
+    other.load_state_dict(load_file(tmp_path / "heads.safetensors"), strict=False)
+    for name, expected in torch_logits(network, ROWS).items():
+        np.testing.assert_allclose(torch_logits(other, ROWS)[name], expected, atol=1e-6)
+
+
+Table = dict[str, dict[str, float]]
+
+
+def table(
+    int8_accuracy: float = 0.95, agreement: float = 0.995, difference: float = 1e-5
+) -> dict[str, dict[str, float]]:
+    return {
+        "torch": {"accuracy": 0.95},
+        "onnx": {"accuracy": 0.95, "max_logit_difference": difference},
+        "int8": {"accuracy": int8_accuracy, "agreement": agreement},
+    }
+
+
+def test_bounds_that_hold_say_nothing() -> None:
+    assert missed_parity(table(), 1000, Export()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (table(int8_accuracy=0.93), "INT8 loses 0.0200 accuracy"),
+        (table(agreement=0.98), "INT8 keeps torch's label on 0.9800 of 1000 rows"),
+        (table(difference=0.7), "differ from torch's by 7.00e-01"),
+        (table(difference=float("nan")), "differ from torch's by nan"),
+    ],
+)
+def test_a_missed_bound_is_told(found: Table, said: str) -> None:
+    (miss,) = missed_parity(found, 1000, Export())
+    assert said in miss
+
+
+def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
+    assert missed_parity(table(int8_accuracy=0.93, agreement=0.98), 50, Export()) == []
+    assert len(missed_parity(table(int8_accuracy=0.91, agreement=0.96), 50, Export())) == 2
+
+
+def test_quality_compares_with_torch_and_with_the_targets() -> None:
+    torch_side = {"logits": np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32)}
+    other = {"logits": np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32)}
+    found = quality({"torch": torch_side, "int8": other}, np.array([0, 1, 1]))
+    assert found["torch"] == {"accuracy": pytest.approx(2 / 3), "agreement": 1.0, "max_logit_difference": 0.0}
+    assert found["int8"] == {
+        "accuracy": pytest.approx(1 / 3),
+        "agreement": pytest.approx(2 / 3),
+        "max_logit_difference": 1.5,
+    }
+
+
+def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:
+    texts = ["rain and sun", "wind and rain", "soup and bread", "bread and rice", "雨と風", "パンと米"]
+    labels = ["weather", "weather", "food", "food", "weather", "food"]
+    figures = baseline_figures({"text": texts, "label": labels}, {"text": texts, "label": labels})
+    assert figures == {"accuracy": 1.0, "macro_f1": 1.0}
