@@ -16,6 +16,7 @@ NAME ?= $(TASK)
 MODEL ?= $(or $(NAME),intent)
 MODELS ?=
 ARGS ?=
+FILE ?=
 PORT ?=
 MANAGEMENT_PORT ?=
 METRICS_PORT ?=
@@ -78,6 +79,10 @@ logs: setup ## show the server's logs [PORT=]
 .PHONY: predict
 predict: setup ## one prediction: MODEL=intent TEXT="…" [PORT=]
 	@$(RUN) -m archives predict --model $(MODEL) --text "$$TEXT" $(port)
+
+.PHONY: evaluate
+evaluate: setup ## accuracy of a served model on a labelled file: MODEL=intent FILE=… [ARGS="--label-column intent"]
+	@$(RUN) -m archives evaluate --model $(MODEL) --file $(FILE) $(port) $(ARGS)
 
 .PHONY: token
 token: ## print the header `Authorization: Bearer …` of the running server [KIND=inference|management PORT=]

@@ -13,10 +13,15 @@ import contextlib
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archives import running, serve_arguments, store
 from archives.errors import ArchiveError, ServerError
+
+if TYPE_CHECKING:
+    from archives.client import Client
 
 RUNS = Path("runs")
 
@@ -77,11 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     given.add_argument("--json", help='a whole request, e.g. \'{"text": "...", "top_k": 1}\'')
     predict.set_defaults(command=_predict)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="accuracy of a served model on a labelled .csv, .tsv or .jsonl file"
+    )
+    evaluate.add_argument("--model", required=True)
+    evaluate.add_argument("--file", type=Path, required=True)
+    evaluate.add_argument("--text-column", default="text", help="default: %(default)s")
+    evaluate.add_argument("--label-column", default="label", help="default: %(default)s")
+    evaluate.set_defaults(command=_evaluate)
+
     for command in (build, verify, serve):
         command.add_argument("--store", type=Path, default=store.STORE)
-    for command in (serve, stop, status, logs, token, predict):
+    for command in (serve, stop, status, logs, token, predict, evaluate):
         command.add_argument("--servers", type=Path, default=running.SERVERS, help="where servers keep their files")
-    for command in (stop, logs, token, predict):
+    for command in (stop, logs, token, predict, evaluate):
         command.add_argument("--port", type=int, help="of the server; not needed when one is running")
     return parser
 
@@ -163,15 +177,29 @@ def _token(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    with _client(arguments) as client:
+        answer = client.predict(_request(arguments))
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from archives.evaluate import evaluate
+
+    with _client(arguments) as client:
+        print(json.dumps(evaluate(client, arguments.file, arguments.text_column, arguments.label_column)))
+
+
+@contextlib.contextmanager
+def _client(arguments: argparse.Namespace) -> Iterator[Client]:
+    """A client of the running server; what it raises ends the command as one line."""
     from archives.client import Client, ClientError
 
     server = running.find(arguments.port, arguments.servers)
     try:
-        with Client(server.url, model=arguments.model, timeout=60, servers=arguments.servers) as client:
-            answer = client.predict(_request(arguments))
+        with Client(server.url, model=arguments.model, timeout=120, servers=arguments.servers) as client:
+            yield client
     except ClientError as error:
         raise ServerError(f"{type(error).__name__}: {error}") from error
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, object]:

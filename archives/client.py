@@ -71,7 +71,7 @@ class Client:
         token: the inference key; None for the key of the server running on this machine.
         model: its name; `version` picks one of several served versions.
         timeout: seconds to wait for a connection, and for an answer.
-        retries: after a refused or broken connection or a 503, with doubling waits. Predictions change
+        retries: after a refused or broken connection, a 429 or a 503, with doubling waits. Predictions change
             nothing on the server, so sending one twice does no harm.
         servers: where the servers of this machine keep their files.
     """
@@ -180,7 +180,7 @@ def _local_server(url: str | None, servers: Path) -> running.Server:
 def _retry(retries: int) -> Retry:
     return Retry(
         total=retries,
-        status_forcelist=[503],
+        status_forcelist=[429, 503],
         allowed_methods=None,
         backoff_factor=FIRST_WAIT,
         backoff_jitter=JITTER,
@@ -225,7 +225,7 @@ def _error(response: requests.Response) -> ClientError:
     status = response.status_code
     body = _body(response)
     own = body.get("error")
-    if isinstance(own, Mapping) and 400 <= status < 500:
+    if isinstance(own, Mapping) and 400 <= status < 500 and status != 429:
         return BadRequest(str(own.get("message")), status, str(own.get("code")), own.get("field"))
     message = str(body.get("message") or response.reason or f"status {status}")
     kind = str(body.get("type", ""))
@@ -233,7 +233,7 @@ def _error(response: requests.Response) -> ClientError:
         return Unauthorized(message, status)
     if status == 404:
         return ModelNotFound(message, status)
-    if status < 500:
+    if status < 500 and status != 429:
         code = "too_large" if status == 413 else kind or "refused"
         return BadRequest(message, status, code, None)
     return Unavailable(message, status)
