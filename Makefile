@@ -49,7 +49,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 .PHONY: train
 train: setup ## train, evaluate, export: the default models, or TASK=intent [NAME=…] [ARGS="--trainer.max_epochs 3 …"]
 ifeq ($(TASK),)
-	@$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules fit --config configs/$(task).yaml \
+	@$(if $(NAME),$(error NAME=$(NAME) needs TASK, such as TASK=intent))
+	$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules fit --config configs/$(task).yaml \
 	  $(call option,--gate.accuracy,$(REQUIRED_$(task))) $(ARGS);)
 else
 	@$(RUN) -m lightning_modules fit --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
@@ -57,7 +58,7 @@ endif
 
 .PHONY: archive
 archive: setup ## build and verify archives/store/<model>.mar of every trained model, or of TASK=… or NAME=…
-	@names="$(or $(NAME),$(notdir $(patsubst %/export,%,$(wildcard runs/*/export))))"
+	@names="$(NAME)"
 	names="$${names:-$$(cd runs 2>/dev/null && ls -d */export 2>/dev/null | cut -d/ -f1 | xargs || true)}"
 	if [ -z "$$names" ]; then echo "error: nothing is trained yet: run make train" >&2; exit 1; fi
 	for name in $$names; do $(RUN) -m archives build $$name; done

@@ -13,12 +13,15 @@ import contextlib
 import importlib.util
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archives import running, serve_arguments, store
+from archives import store
 from archives.errors import ArchiveError, ServerError
+from archives.serving import running
+from archives.serving.arguments import add_arguments
 
 if TYPE_CHECKING:
     from archives.client import Client
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command=_verify)
 
     serve = commands.add_parser("serve", help="start TorchServe; returns when every model has answered")
-    serve_arguments.add_to(serve)
+    add_arguments(serve)
     serve.set_defaults(command=_serve)
 
     stop = commands.add_parser("stop", help="stop a running server after its requests in flight")
@@ -104,9 +107,12 @@ def _build(arguments: argparse.Namespace) -> None:
     from archives.build import build_archive
     from archives.verify import verify_archive
 
-    archive = build_archive(arguments.name, arguments.runs, arguments.store)
-    verify_archive(archive)
-    print(archive)
+    arguments.store.mkdir(parents=True, exist_ok=True)
+    # Beside the store's archives until it is verified: a bad one must not take the place of a good one.
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=arguments.store) as temporary:
+        built = build_archive(arguments.name, arguments.runs, Path(temporary))
+        verify_archive(built)
+        print(built.replace(arguments.store / built.name))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -117,14 +123,14 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     _require_server_packages()
-    from archives import serve_command
+    from archives.serving import command
 
-    serve_command.run(arguments)
+    command.run(arguments)
 
 
 def _stop(arguments: argparse.Namespace) -> None:
     _require_server_packages()
-    from archives import processes, server
+    from archives.serving import lifecycle, processes
 
     known = [entry for entry in running.recorded(arguments.servers) if arguments.port in {None, entry.port}]
     chosen = [entry for entry in known if processes.is_alive(entry)] if len(known) > 1 else known
@@ -133,13 +139,12 @@ def _stop(arguments: argparse.Namespace) -> None:
         raise ServerError(f"servers are running on the ports {listed}: choose one with --port (PORT=)")
     if not chosen:
         raise ServerError("no server is running")
-    server.stop(chosen[0], drain=arguments.drain)
-    print(f"stopped the server of port {chosen[0].port}")
+    lifecycle.stop(chosen[0], drain=arguments.drain)
 
 
 def _status(arguments: argparse.Namespace) -> None:
     _require_server_packages()
-    from archives import processes
+    from archives.serving import processes
 
     alive = [entry for entry in running.recorded(arguments.servers) if processes.is_alive(entry)]
     for entry in alive:
@@ -150,7 +155,7 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _logs(arguments: argparse.Namespace) -> None:
-    from archives import logs
+    from archives.serving import logs
 
     folder = _logs_folder(arguments)
     for line in logs.tail(folder, arguments.lines):
@@ -171,7 +176,7 @@ def _logs_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _token(arguments: argparse.Namespace) -> None:
-    from archives import tokens
+    from archives.serving import tokens
 
     print(f"Authorization: {tokens.bearer(running.find(arguments.port, arguments.servers), arguments.kind)}")
 

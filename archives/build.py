@@ -53,17 +53,19 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
     """The export's metadata, after its files were compared with it."""
     path = export / "metadata.json"
     if not path.is_file():
-        raise ArchiveError(f"no exported model at {export}: create it with make train TASK={name}")
-    metadata: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    again = f"export it again with make train TASK={name}"
-    if metadata["task"] not in ENTRIES:
-        raise ArchiveError(
-            f"{path}: no handler for task {metadata['task']!r}; there are handlers for {', '.join(ENTRIES)}"
-        )
+        raise ArchiveError(f"no exported model at {export}: create it with make train TASK=… NAME={name}")
+    again = f"export it again with make train TASK=… NAME={name}"
+    try:
+        metadata: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        task, digests = metadata["task"], dict(metadata["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(f"{path} is damaged ({error!r}): {again}") from error
+    if task not in ENTRIES:
+        raise ArchiveError(f"{path}: no handler for task {task!r}; there are handlers for {', '.join(ENTRIES)}")
     for file in PACKED:
         if not (export / file).is_file():
             raise ArchiveError(f"{export / file} is missing: {again}")
-        if sha256(export / file) != metadata["files"].get(file):
+        if sha256(export / file) != digests.get(file):
             raise ArchiveError(f"{export / file} differs from its sha256 in metadata.json: {again}")
     return metadata
 

@@ -20,14 +20,15 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
-from archives import running, tokens
 from archives.errors import ServerError
+from archives.serving import running, tokens
+from handlers.text.fields import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
-MAX_INSTANCES = 1024  # of one request, the handlers' limit
 MAX_BYTES = 4_000_000  # of one request, well below the server's limit of 6,553,500
 FIRST_WAIT = 0.1  # seconds; doubled at each retry
 JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
@@ -72,7 +73,8 @@ class Client:
         model: its name; `version` picks one of several served versions.
         timeout: seconds to wait for a connection, and for an answer.
         retries: after a refused or broken connection, a 429 or a 503, with doubling waits. Predictions change
-            nothing on the server, so sending one twice does no harm.
+            nothing on the server, so sending one twice does no harm; one that took too long is not sent again, as
+            the server still works on it.
         servers: where the servers of this machine keep their files.
     """
 
@@ -151,9 +153,12 @@ class Client:
             raise Unauthorized(str(error)) from error
         except requests.RequestException as error:
             raise Unavailable(f"{self._endpoint} does not answer: {error}") from error
-        if response.ok:
+        if not response.ok:
+            raise _error(response)
+        try:
             return response.json()
-        raise _error(response)
+        except ValueError as error:
+            raise Unavailable(f"{self._endpoint} answered with no JSON", response.status_code) from error
 
 
 def _access(server: running.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
@@ -177,8 +182,17 @@ def _local_server(url: str | None, servers: Path) -> running.Server:
     return known[0]
 
 
+class _RetryUnlessSlow(Retry):
+    """Does not repeat a request whose answer did not come within the timeout."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(error := kwargs.get("error"), ReadTimeoutError):
+            raise error
+        return super().increment(*args, **kwargs)
+
+
 def _retry(retries: int) -> Retry:
-    return Retry(
+    return _RetryUnlessSlow(
         total=retries,
         status_forcelist=[429, 503],
         allowed_methods=None,
@@ -227,7 +241,8 @@ def _error(response: requests.Response) -> ClientError:
     own = body.get("error")
     if isinstance(own, Mapping) and 400 <= status < 500 and status != 429:
         return BadRequest(str(own.get("message")), status, str(own.get("code")), own.get("field"))
-    message = str(body.get("message") or response.reason or f"status {status}")
+    told = own if isinstance(own, Mapping) else body
+    message = str(told.get("message") or response.reason or f"status {status}")
     kind = str(body.get("type", ""))
     if status in {401, 403} or kind == "InvalidKeyException":
         return Unauthorized(message, status)

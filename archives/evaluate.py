@@ -23,26 +23,32 @@ def evaluate(client: Client, path: Path, text_column: str, label_column: str) ->
     """Rows, accuracy, and seconds of the whole; the rows go out in as few requests as the limits allow.
 
     Raises:
-        ServerError: the file cannot be read or has no such columns.
+        ServerError: the file cannot be read, or a row has no text or label.
         ClientError: the server did not answer.
     """
-    rows = list(_rows(path))
+    rows = [_pair(row, text_column, label_column, f"{path}, row {i}") for i, row in enumerate(_rows(path), start=1)]
     if not rows:
         raise ServerError(f"{path} has no rows")
-    for column in (text_column, label_column):
-        if column not in rows[0]:
-            raise ServerError(f"{path} has no column {column!r}, it has {', '.join(map(str, rows[0]))}")
     began = time.perf_counter()
-    answers = client.predict_batch(str(row[text_column]) for row in rows)
+    answers = client.predict_batch(text for text, _ in rows)
     seconds = time.perf_counter() - began
-    right = sum(answer["label"] == str(row[label_column]) for answer, row in zip(answers, rows, strict=True))
+    right = sum(answer["label"] == label for answer, (_, label) in zip(answers, rows, strict=True))
     return {"rows": len(rows), "accuracy": round(right / len(rows), 4), "seconds": round(seconds, 2)}
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    ending = "".join(suffix for suffix in path.suffixes[-2:] if suffix != ".gz")
+def _pair(row: Any, text_column: str, label_column: str, where: str) -> tuple[str, str]:
+    if not isinstance(row, dict):
+        raise ServerError(f"{where}: expected an object with {text_column!r} and {label_column!r}")
+    for column in (text_column, label_column):
+        if row.get(column) is None:
+            raise ServerError(f"{where} has no column {column!r}, it has {', '.join(map(str, row))}")
+    return str(row[text_column]), str(row[label_column])
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    ending = (path.with_suffix("") if path.suffix == ".gz" else path).suffix
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
             if ending == ".jsonl":
                 yield from map(json.loads, file)
             elif ending in DELIMITERS:

@@ -26,7 +26,6 @@ def main(folder: Path) -> None:
 
     manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text(encoding="utf-8"))["model"]
     config = yaml.safe_load((folder / manifest["configFile"]).read_text(encoding="utf-8"))
-    statuses: list[int] = []
     context = SimpleNamespace(
         system_properties={"model_dir": str(folder), "batch_size": config["batchSize"], "gpu_id": None},
         model_name=manifest["modelName"],
@@ -34,7 +33,7 @@ def main(folder: Path) -> None:
         manifest={"model": manifest},
         metrics=None,
         set_response_content_type=lambda row, value: None,
-        set_response_status=lambda code, phrase, row: statuses.append(code),
+        set_response_status=lambda code, phrase, row: None,
     )
     handler = load_handler(manifest["handler"])
     handler.initialize(context)

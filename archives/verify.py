@@ -24,7 +24,7 @@ def verify_archive(mar: Path) -> None:
         ArchiveError: the file is no archive, a packed file is damaged, the handler does not load, or an answer differs.
     """
     if not mar.is_file():
-        raise ArchiveError(f"no archive {mar}: build it with make archive TASK={mar.stem}")
+        raise ArchiveError(f"no archive {mar}: build it with make archive NAME={mar.stem}")
     with tempfile.TemporaryDirectory(prefix="verify-") as temporary:
         folder = Path(temporary, "model").resolve()
         try:
@@ -32,7 +32,7 @@ def verify_archive(mar: Path) -> None:
                 archive.extractall(folder)
         except zipfile.BadZipFile as error:
             raise ArchiveError(
-                f"{mar} is damaged ({error}): build it again with make archive TASK={mar.stem}"
+                f"{mar} is damaged ({error}): build it again with make archive NAME={mar.stem}"
             ) from None
         packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         # Isolated and without site: nothing of PYTHONPATH, the working folder or this repository can be imported.
@@ -42,7 +42,7 @@ def verify_archive(mar: Path) -> None:
                 command, cwd=temporary, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            raise ArchiveError(f"{mar}: the golden requests took more than {TIMEOUT_SECONDS} seconds") from None
+            raise ArchiveError(f"{mar.name}: the golden requests took more than {TIMEOUT_SECONDS} seconds") from None
     if result.returncode:
         reason = result.stderr.strip().splitlines() or [f"the process ended with {result.returncode}"]
-        raise ArchiveError(f"{mar}: {reason[-1]}")
+        raise ArchiveError(f"{mar.name}: {reason[-1]}")

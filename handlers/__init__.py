@@ -1,1 +1,1 @@
-"""What runs inside a TorchServe worker: this package is packed, as it is, into every model archive."""
+"""What runs inside a TorchServe worker: packed into every model archive, with the entry of its task at the root."""

@@ -1,4 +1,4 @@
-"""What every TorchServe entry shares: the archive is checked before anything of it is imported or read.
+"""What every TorchServe entry shares: the archive is checked before anything else of it is imported or read.
 
 A damaged file is then named by the check, instead of failing in a way of its own.
 """

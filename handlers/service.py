@@ -17,6 +17,9 @@ from handlers.text.payload import read_payload
 logger = logging.getLogger(__name__)
 # Refuses NaN, which is no JSON; json.dumps would make a new encoder for each call.
 to_json = json.JSONEncoder(allow_nan=False).encode
+# Below max_response_size of configs/serving/config.properties: at a longer answer TorchServe ends the worker, and every
+# request of the batch with it.
+MAX_ANSWER_BYTES = 6_500_000
 INFERENCE_FAILED = RequestError(
     500, "inference_failed", "the model failed on this request; the server's log has the reason"
 )
@@ -38,16 +41,13 @@ class BatchService:
         good = [request for request in parsed if not isinstance(request, RequestError)]
         answers, values = self._answered(good, start)
         results = iter(answers)
-        texts = [
-            _told(i, request if isinstance(request, RequestError) else next(results), context)
-            for i, request in enumerate(parsed)
-        ]
+        told = [request if isinstance(request, RequestError) else next(results) for request in parsed]
         if self.metrics:
             values["batch_fill"] = len(rows) / self.batch_size
-            values["rejected_rows_total"] = len(rows) - len(good)
+            values["rejected_rows_total"] = sum(isinstance(one, RequestError) and one.status < 500 for one in told)
             values["handler_seconds"] = perf_counter() - start
             self.metrics.emit(values)
-        return texts
+        return [_told(i, one, context) for i, one in enumerate(told)]
 
     def _parsed(self, row: Mapping[str, Any]) -> Any:
         try:
@@ -86,7 +86,7 @@ class BatchService:
         encoded = perf_counter()
         outputs = self.pipeline.run(batch)
         ran = perf_counter()
-        answers: list[str | RequestError] = [to_json(answer) for answer in self.pipeline.decode(outputs)]
+        answers: list[str | RequestError] = [_sendable(to_json(answer)) for answer in self.pipeline.decode(outputs)]
         return answers, {
             "encode_seconds": encoded - start,
             "run_seconds": ran - encoded,
@@ -104,6 +104,13 @@ def log_failure(error: Exception) -> None:
     message = str(error) if type(error).__module__.startswith("onnxruntime") else "message withheld"
     where = "".join(traceback.format_tb(error.__traceback__))
     logger.error("inference failed: %s (%s)\n%s", type(error).__name__, message, where)
+
+
+def _sendable(answer: str) -> str | RequestError:
+    if len(answer) <= MAX_ANSWER_BYTES:
+        return answer
+    message = f"the answer has {len(answer)} bytes, more than {MAX_ANSWER_BYTES}; send fewer instances or a lower top_k"
+    return RequestError(413, "answer_too_large", message, "instances")
 
 
 def _told(i: int, answer: str | RequestError, context: Any) -> str:

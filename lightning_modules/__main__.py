@@ -3,7 +3,12 @@
 python -m lightning_modules fit --config configs/intent.yaml --trainer.max_epochs 3
 """
 
-from lightning_modules.cli import main
+import sys
+
+try:
+    from lightning_modules.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed here: make setup, or pip install -c constraints.txt -e '.[train]'")
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,6 @@ layers renamed, and token-type row 0, which single texts always use, added to ev
 
 import hashlib
 import json
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -34,21 +33,8 @@ LAYER_PARTS = {
 }
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """An encoder with its tokenizer; `tokenizer_json` is the text of a `tokenizer.json`."""
-
-    encoder: PreTrainedModel
-    tokenizer_json: str
-
-
-def load_backbone(name: str) -> Backbone:
-    """The encoder and tokenizer of `embedded`, of a local folder in hub layout, or of a hub repository."""
-    return Backbone(load_encoder(name), load_tokenizer_json(name))
-
-
 def load_encoder(name: str) -> PreTrainedModel:
-    """The encoder alone, in fp32, in training mode off."""
+    """The encoder of `embedded`, of a local folder in hub layout, or of a hub repository; in fp32, dropout off."""
     if name == EMBEDDED:
         return embedded_encoder()
     return _from_hub_or_folder(name, AutoModel)

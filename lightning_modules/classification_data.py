@@ -4,19 +4,21 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import tokenizers
 import torch
 from datasets import Dataset
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from handlers.text.tokenization import TextEncoder
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.backbones import EMBEDDED, load_tokenizer_json
 from lightning_modules.batching import LengthGroupedSampler, pad
 from lightning_modules.classifier import IGNORED
@@ -25,6 +27,7 @@ from lightning_modules.synthetic.files import SyntheticIntents
 from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_table
 
 PARTS = ("train", "val", "test")
+GENERATED_COLUMNS = Columns("text", "intent", "complexity")
 
 
 class ClassificationData(LightningDataModule):
@@ -36,7 +39,7 @@ class ClassificationData(LightningDataModule):
         test_file: test rows; null: split off the training file.
         text_column: name of the column with the text.
         label_column: name of the column with the label.
-        complexity_column: name of an optional column with a second, ordinal label; without it, no complexity head.
+        complexity_column: name of the column with a second, ordinal label; null: no complexity head.
         synthetic: the generator's settings.
         val_share: share of the training file that becomes the missing validation part, stratified by label.
         test_share: the same for the missing test part.
@@ -65,6 +68,8 @@ class ClassificationData(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if max_length < 3:
+            raise UserError(f"data.max_length is {max_length}: give 3 or more, since two tokens frame every text")
         self.synthetic = synthetic
         self.shares = {"test": test_share, "val": val_share}
         self.bad_rows = bad_rows
@@ -73,7 +78,7 @@ class ClassificationData(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
-        self.columns = Columns(text_column, label_column, complexity_column)
+        self.columns = Columns(text_column, label_column, complexity_column) if train_file else GENERATED_COLUMNS
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -82,21 +87,23 @@ class ClassificationData(LightningDataModule):
         if files["train"] is None:
             if self.synthetic is None:
                 raise UserError("no training data: give --data.train_file, or --data.synthetic settings")
-            files = self.synthetic.write()
+            files = {**self.synthetic.write(), **{part: path for part, path in files.items() if path is not None}}
         tables = {
             part: read_table(Path(path).expanduser(), self.columns, self.bad_rows)
             for part, path in files.items()
             if path is not None
         }
+        left = 1.0  # of the training file: both shares are of the whole
         for part, share in self.shares.items():
             if part not in tables:
-                tables["train"], tables[part] = split_off(tables["train"], share, self.seed)
+                tables["train"], tables[part] = split_off(tables["train"], share / left, self.seed)
+                left -= share
         return {part: self._known(tables["train"], tables[part]) for part in PARTS}
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:
         """Training rows of each label, in the order of `labels`."""
-        counts = Counter(self.tables["train"].rows["label"])
+        counts = Counter(self.tables["train"].rows["label"][:])
         if len(counts) < 2:
             raise UserError(
                 f"{self.tables['train'].path}: all rows have the label {next(iter(counts))!r}; two are needed"
@@ -106,12 +113,17 @@ class ClassificationData(LightningDataModule):
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Label names, sorted."""
-        return tuple(sorted(set(self.tables["train"].rows["label"])))
+        return tuple(sorted(set(self.tables["train"].rows["label"][:])))
 
     @cached_property
     def complexity_labels(self) -> tuple[str, ...]:
         """Complexity levels: low, medium, high first, in that order; then any others, sorted. Empty: no column."""
-        levels = set(self.tables["train"].rows["complexity"]) - {""}
+        levels = set(self.tables["train"].rows["complexity"][:]) - {""}
+        if self.columns.complexity and not levels:
+            raise UserError(
+                f"{self.tables['train'].path} has no values in a column {self.columns.complexity!r}: "
+                "correct --data.complexity_column, or leave it out to train no complexity head"
+            )
         known = [level for level in ("low", "medium", "high") if level in levels]
         return (*known, *sorted(levels - set(known)))
 
@@ -134,10 +146,12 @@ class ClassificationData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"]
-        lengths = [len(ids) for ids in rows["input_ids"]]
+        lengths = [len(ids) for ids in rows["input_ids"][:]]
+        # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
+        devices = self.trainer.world_size if self.trainer else 1
         sampler = LengthGroupedSampler(
             lengths,
-            self.batch_size,
+            self.batch_size * devices,
             self.seed,
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
@@ -154,17 +168,21 @@ class ClassificationData(LightningDataModule):
         return DataLoader(self.tokenised[part], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
     def summary(self) -> dict[str, Any]:
-        """Files, rows and dropped rows of each part, for the report."""
+        """Of each part, for the report: file, rows, dropped rows, and rows whose text occurs in training too."""
+        trained = set(self.tables["train"].rows["text"][:])
         return {
             part: {"file": table.path.name, "rows": len(table.rows), "dropped": dict(table.dropped)}
+            | ({} if part == "train" else {"also_in_training": sum(t in trained for t in table.rows["text"][:])})
             for part, table in self.tables.items()
         }
 
     def _known(self, train: Table, table: Table) -> Table:
         strange = {}
         for column in ("label", "complexity"):
-            known = {*train.rows[column], ""}
-            for i, value in enumerate(table.rows[column]):
+            known = {*train.rows[column][:], ""}
+            if known == {""}:
+                continue  # training has no complexity, and the model no head for it
+            for i, value in enumerate(table.rows[column][:]):
                 if value not in known:
                     strange[i] = f"{column} {value!r} never occurs in training"
         return drop_or_refuse(table, strange, self.bad_rows)
@@ -182,8 +200,9 @@ class ClassificationData(LightningDataModule):
 
         # Named by content: by default the name depends on the file's time, and on the tokenizer object, which has no
         # stable hash.
-        key = [*table.rows["text"], *table.rows["label"], *table.rows["complexity"], *self.labels]
-        key += [*self.complexity_labels, str(self.max_length), self.tokenizer_json]
+        columns = [table.rows[column][:] for column in ("text", "label", "complexity")]
+        key = [columns, self.labels, self.complexity_labels, self.max_length, self.tokenizer_json]
+        key += [CHARACTERS_PER_TOKEN, tokenizers.__version__]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
         folder = Path(datasets.config.HF_DATASETS_CACHE) / "tokenised"
         folder.mkdir(parents=True, exist_ok=True)
@@ -197,7 +216,10 @@ class ClassificationData(LightningDataModule):
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
-    """Cuts a `share` of every label's rows off, shuffled by `seed`; a label's last row stays in training."""
+    """Cuts a `share` of every label's rows off, shuffled by `seed`; a label's last row stays in training.
+
+    What was dropped from the file before stays with the first.
+    """
     if not 0 < share < 1:
         raise UserError(f"a share of {share} cannot be split off {table.path}: give one between 0 and 1")
     generator = np.random.default_rng(seed)
@@ -211,7 +233,7 @@ def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
             f"{table.path} is too small to split off a share of {share}: give the parts as files of their own"
         )
     kept = sorted(set(range(len(labels))) - set(taken))
-    return table.select(kept), table.select(sorted(taken))
+    return replace(table, rows=table.rows.select(kept)), Table(table.path, table.rows.select(sorted(taken)))
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:

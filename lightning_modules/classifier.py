@@ -63,11 +63,13 @@ class Classifier(LightningModule):
         self.complexity_weight = complexity_weight
         self.label_smoothing = label_smoothing
         self.learning_rate = learning_rate
-        self.head_learning_rate = head_learning_rate or learning_rate
+        self.head_learning_rate = learning_rate if head_learning_rate is None else head_learning_rate
         self.weight_decay = weight_decay
         self.warmup_ratio = warmup_ratio
         encoder = load_encoder(backbone)
         freeze(encoder, freeze_layers)
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler.requires_grad_(False)  # BERT's own, not used here: DDP would wait for its gradients
         if gradient_checkpointing:
             encoder.gradient_checkpointing_enable()
         self.network = TextClassifier(encoder, len(labels), len(complexity_labels), pooling, layer_norm, dropout)
@@ -104,9 +106,10 @@ class Classifier(LightningModule):
             weight=self.label_weights,
             label_smoothing=self.label_smoothing if self.training else 0.0,
         )
-        if "complexity_logits" in outputs and (batch["complexity"] != IGNORED).any():
-            complexity = cross_entropy(outputs["complexity_logits"], batch["complexity"])
-            loss = loss + self.complexity_weight * complexity
+        if "complexity_logits" in outputs:
+            # The mean over the rows that have a level; 0 with gradients where none has, since DDP waits for every head.
+            complexity = cross_entropy(outputs["complexity_logits"], batch["complexity"], reduction="sum")
+            loss = loss + self.complexity_weight * complexity / (batch["complexity"] != IGNORED).sum().clamp(min=1)
         return loss, outputs["logits"]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -119,11 +122,6 @@ class Classifier(LightningModule):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self._evaluate("test", self.test_metrics, batch)
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Logits of a batch, in fp32 on the CPU."""
-        outputs = self(batch["input_ids"], batch["attention_mask"])
-        return {name: logits.float().cpu() for name, logits in outputs.items()}
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self._parameter_groups())

@@ -1,9 +1,11 @@
 """The command line: LightningCLI with a run folder, early stopping, gates and export."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -19,6 +21,10 @@ from lightning_modules.step_seed import StepSeed
 
 class BundleCLI(LightningCLI):
     """`fit` trains into `<runs_dir>/<name>/`, then evaluates, exports and holds the gates."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, required=True, help="the model's name, and its folder under runs_dir")
@@ -80,8 +86,8 @@ class BundleCLI(LightningCLI):
 
 def run_folder(runs_dir: str, name: str) -> str:
     """`<runs_dir>/<name>`; a name is one plain folder name, since the archive and the URL carry it too."""
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise UserError(f"--name {name!r}: use letters, digits, - and _ only")
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise UserError(f"--name {name!r}: use the letters a-z, digits, - and _ only, a letter or digit first")
     return str(Path(runs_dir) / name)
 
 
@@ -100,7 +106,9 @@ def _mlflow_logger(name: str) -> Logger:
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UserError('--mlflow needs the package mlflow: pip install -c constraints.txt ".[mlflow]"') from error
+        raise UserError(
+            '--mlflow needs the package mlflow: .venv/bin/pip install -c constraints.txt -e ".[mlflow]"'
+        ) from error
     from lightning.pytorch.loggers import MLFlowLogger
 
     return MLFlowLogger(experiment_name=name)
@@ -130,15 +138,15 @@ def main(args: ArgsType = None) -> None:
     try:
         BundleCLI(args=args, **SETTINGS)
     except Exception as error:
-        mendable = find_user_error(error)
+        mendable = find_mendable(error)
         if mendable is None:
             raise
-        print(f"error: {mendable}", file=sys.stderr)
+        print(f"error: {mendable}".strip(), file=sys.stderr)
         sys.exit(2)
 
 
-def find_user_error(error: BaseException | None) -> UserError | None:
-    """The UserError that an exception is or was raised from: the argument parser wraps what constructors raise."""
-    while error is not None and not isinstance(error, UserError):
+def find_mendable(error: BaseException | None) -> BaseException | None:
+    """The wrong setting that an exception is or was raised from: the argument parser wraps what constructors raise."""
+    while error is not None and not isinstance(error, UserError | MisconfigurationException):
         error = error.__cause__ or error.__context__
     return error

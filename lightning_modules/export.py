@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
@@ -46,13 +47,13 @@ def write_model(folder: Path, network: TextClassifier, tokenizer_json: str, opse
     """Writes the weights in all forms, and the tokenizer."""
     network = network.eval().float().cpu()
     write_onnx(network, folder / FP32, opset)
-    write_int8(folder / FP32, folder / INT8)
     (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
     write_hf(network, tokenizer_json, folder / "hf")
 
 
 def write_onnx(network: TextClassifier, path: Path, opset: int) -> None:
     """fp32 ONNX with free row and token counts; outputs `logits` and, with that head, `complexity_logits`."""
+    attention = network.encoder.config._attn_implementation
     network.encoder.set_attn_implementation("eager")
     # Two tensors: one given twice would become one input.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
@@ -69,16 +70,39 @@ def write_onnx(network: TextClassifier, path: Path, opset: int) -> None:
             dynamo=True,
             verbose=False,
         )
+    network.encoder.set_attn_implementation(attention)
     assert program is not None
     program.save(path, external_data=False)
 
 
-def write_int8(fp32: Path, path: Path) -> None:
-    """Dynamic quantisation: weights INT8 per channel, activations as they come."""
-    model = onnx.load(fp32)
+def write_int8(folder: Path, method: str) -> None:
+    """`model_int8.onnx` from `model.onnx`, by one of `INT8_METHODS`."""
+    model = onnx.load(folder / FP32)
     # The exporter's stored shapes contradict those that the quantiser infers.
     del model.graph.value_info[:]
+    INT8_METHODS[method](model, folder / INT8)
+
+
+def _write_dynamic(model: onnx.ModelProto, path: Path) -> None:
+    """Weights INT8 per channel, activations INT8 with one range a micro-batch: the fastest form."""
     quantize_dynamic(model, path, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def _write_blockwise(model: onnx.ModelProto, path: Path) -> None:
+    """Weights and activations INT8 in blocks of 32 along a row, embeddings INT8.
+
+    Three times closer to fp32 than the dynamic form and independent of a row's neighbours, at less than half its speed.
+    """
+    settings = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
+    quantiser = MatMulNBitsQuantizer(model, algo_config=settings)
+    quantiser.process()
+    quantize_dynamic(
+        quantiser.model.model, path, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8, per_channel=False
+    )
+
+
+# In the order in which an export tries them until one holds the bounds.
+INT8_METHODS = {"dynamic": _write_dynamic, "blockwise": _write_blockwise}
 
 
 def write_hf(network: TextClassifier, tokenizer_json: str, folder: Path) -> None:

@@ -11,6 +11,10 @@ class History(Callback):
     def __init__(self) -> None:
         self.records: list[dict[str, float]] = []
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begins anew: one process may train several models. A resumed run's records are restored after this."""
+        self.records = []
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -26,7 +26,9 @@ class Pool(nn.Module):
         if self.attention is None:
             weights = keep.to(hidden.dtype)
             return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
-        scores = self.attention(hidden).masked_fill(~keep, torch.finfo(hidden.dtype).min)
+        # in mixed precision the scores have fewer bits than the hidden states
+        scores = self.attention(hidden)
+        scores = scores.masked_fill(~keep, torch.finfo(scores.dtype).min)
         return (hidden * scores.softmax(dim=1)).sum(dim=1)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from lightning_modules.errors import UserError
+
 
 @dataclass(frozen=True)
 class Export:
@@ -22,3 +24,7 @@ class Export:
     max_logit_difference: float = 1e-3
     max_accuracy_loss: float = 0.01
     min_agreement: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.check_rows < 1:
+            raise UserError(f"export.check_rows is {self.check_rows}: give 1 or more")

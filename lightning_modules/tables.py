@@ -1,5 +1,7 @@
 """Reads a user's CSV, TSV, JSON, JSONL or Parquet file (gzipped too) into labelled texts, and names every bad row."""
 
+import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas
-from datasets import Dataset, Features, Value, load_dataset
+import pyarrow
+from datasets import ClassLabel, Dataset, Features, Json, Value, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
 from lightning_modules.errors import UserError
@@ -60,12 +63,17 @@ def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
             raise UserError(
                 f"{path} has no column {name!r}: set --data.{role}_column to one of {', '.join(rows.column_names)}"
             )
-    rows = rows.map(
+    roles = {"text": columns.text, "label": columns.label, "complexity": columns.complexity}
+    rows = rows.with_format("arrow").map(
         _as_strings,
         with_indices=True,
-        fn_kwargs={"names": {"text": columns.text, "label": columns.label, "complexity": columns.complexity}},
+        batched=True,
+        fn_kwargs={"roles": roles, "features": rows.features},
         remove_columns=rows.column_names,
+        # Without this, a column of the same name would become what it was before.
+        features=Features({"row": Value("int64"), **{role: Value("large_string") for role in roles}}),
     )
+    rows.reset_format()
     faults = {
         i: fault
         for i, (text, label) in enumerate(zip(rows["text"], rows["label"], strict=True))
@@ -88,15 +96,38 @@ def drop_or_refuse(table: Table, faults: dict[int, str], bad_rows: BadRows) -> T
     return Table(table.path, table.rows.select(keep), table.dropped + Counter(faults.values()))
 
 
-def _as_strings(row: dict[str, Any], index: int, names: dict[str, str | None]) -> dict[str, Any]:
-    values = {role: row.get(name) if name else None for role, name in names.items()}
-    strings = {role: "" if value is None else str(value) for role, value in values.items()}
-    return {
-        "row": index + 1,
-        "text": strings["text"],
-        "label": strings["label"].strip(),
-        "complexity": strings["complexity"].strip(),
+def _as_strings(
+    batch: pyarrow.Table, indices: list[int], roles: dict[str, str | None], features: Features
+) -> dict[str, Any]:
+    columns: dict[str, list[str]] = {
+        role: _strings(batch[name], features[name]) if name and name in features else [""] * len(indices)
+        for role, name in roles.items()
     }
+    return {
+        "row": [index + 1 for index in indices],
+        "text": columns["text"],
+        "label": [label.strip() for label in columns["label"]],
+        "complexity": [level.strip() for level in columns["complexity"]],
+    }
+
+
+def _strings(column: pyarrow.ChunkedArray, feature: Any) -> list[str]:
+    """Values as strings, a missing one as ""."""
+    if isinstance(feature, Json):  # values of mixed types
+        values = [None if value is None else json.loads(value) for value in column.to_pylist()]
+        return ["" if value is None else str(value) for value in values]
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        # by way of bytes: the JSON reader lets through what is not UTF-8
+        texts = column.cast(pyarrow.large_binary()).to_pylist()
+        return ["" if text is None else text.decode(errors="replace") for text in texts]
+    if isinstance(feature, ClassLabel):
+        return ["" if value in (None, -1) else feature.int2str(value) for value in column.to_pylist()]
+    return ["" if value is None or _is_nan(value) else str(value) for value in column.to_pylist()]
+
+
+def _is_nan(value: Any) -> bool:
+    """As pandas writes a missing number."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _load(path: Path) -> Dataset:
@@ -110,12 +141,14 @@ def _load(path: Path) -> Dataset:
         if builder == "csv":
             # All columns as strings: a guess would make the label 007 a number, or differ between chunks of a file.
             head = pandas.read_csv(path, nrows=1, sep=options.get("delimiter", ","), encoding_errors="replace")
+            if not isinstance(head.index, pandas.RangeIndex):
+                raise UserError(f"{path}: row 1 has more fields than the header: quote texts that hold a separator")
             if head.empty:
                 raise UserError(f"{path} has no rows")
             options = {**options, "features": Features({str(name): Value("string") for name in head.columns})}
         rows = load_dataset(builder, data_files=str(path), split="train", **options)
-    except (DatasetGenerationError, ValueError, OSError) as error:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
+    except (DatasetGenerationError, ValueError, OSError, StopIteration) as error:
+        cause = (str(error.__cause__ or error).strip() or "there is nothing in it").splitlines()[0]
         raise UserError(f"{path} cannot be read as {ending[1:]}: {cause}") from error
     if not len(rows):
         raise UserError(f"{path} has no rows")

@@ -5,6 +5,7 @@ It answers in milliseconds what a trained export answers.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -13,7 +14,6 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import WordPieceTrainer
 from torch import nn
 from transformers import DistilBertConfig, DistilBertModel
 
@@ -67,6 +67,7 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
         if head is not None:
             nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
     export.write_model(folder, network, tokenizer.to_str(), opset=18)
+    export.write_int8(folder, "dynamic")
     export.write_labels(folder, LABELS, levels)
     facts = export.facts(
         name=name,
@@ -84,14 +85,13 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """A WordPiece trained on the sentences; a loader has to switch its stored padding and truncation off."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    """A WordPiece of the sentences' words and of single characters; it has a stored padding to be switched off."""
+    words = sorted({word for sentence in SENTENCES for word in re.findall(r"\w+|[^\w\s]", sentence.lower())})
+    pieces = [prefix + character for character in "abcdefghijklmnopqrstuvwxyz0123456789" for prefix in ("", "##")]
+    names = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces, *words])
+    tokenizer = Tokenizer(WordPiece({name: i for i, name in enumerate(names)}, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer.train_from_iterator(
-        SENTENCES, WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    )
     tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     tokenizer.enable_padding(length=64)
     tokenizer.enable_truncation(8)

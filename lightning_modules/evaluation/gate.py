@@ -1,6 +1,6 @@
 """The figures a model has to reach before it is exported."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,9 +32,12 @@ class Gate:
             if not metrics[name] >= required
         ]
 
-    def verdict(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The gate as the report shows it: `required`, `missed` and `passed`, ready for JSON."""
-        missed = self.check(metrics)
+    def verdict(self, metrics: Mapping[str, Any], parity: Sequence[str] = ()) -> dict[str, Any]:
+        """The gate as the report shows it: `required`, `missed` and `passed`, ready for JSON.
+
+        `parity`: sentences of what the exported forms miss, which fails the gate too.
+        """
+        missed = [*self.check(metrics), *parity]
         return {"passed": not missed, "required": self.required, "missed": missed}
 
 

@@ -1,9 +1,12 @@
 """The generator's settings, as they stand in a YAML file, and the files it writes."""
 
 import csv
+import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_modules.errors import UserError
 from lightning_modules.synthetic.intents import Row, generate
 
 COLUMNS = ("text", "intent", "complexity", "kind")
@@ -27,6 +30,13 @@ class SyntheticIntents:
     seed: int = 0
     augment: float = 0.0
 
+    def __post_init__(self) -> None:
+        if min(self.examples_per_intent, self.edge_cases) < 0 or not 0 <= self.augment <= 1:
+            raise UserError(
+                f"data.synthetic has examples_per_intent {self.examples_per_intent}, edge_cases {self.edge_cases} and "
+                f"augment {self.augment}: give 0 or more, 0 or more, and a share from 0 to 1"
+            )
+
     def write(self) -> dict[str, str]:
         """Writes the three files and returns their paths by part."""
         Path(self.folder).mkdir(parents=True, exist_ok=True)
@@ -40,7 +50,14 @@ class SyntheticIntents:
 
 def write_csv(path: Path, rows: list[Row]) -> None:
     """Columns text, intent, complexity, kind (regular, augmented, or the edge case's name); UTF-8, LF."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+    content = text.getvalue().encode()
+    if path.is_file() and path.read_bytes() == content:
+        return
+    # Every process of a training on several devices comes here: none may read what another has half written.
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -68,7 +70,7 @@ def test_files_beside_the_archive_stay(tiny_runs: Path, tmp_path: Path, monkeypa
 
 
 def test_a_missing_export_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"intent.*make train TASK=intent"):
+    with pytest.raises(ArchiveError, match=r"intent.*make train TASK=… NAME=intent"):
         build_archive("intent", tmp_path, tmp_path)
 
 
@@ -104,3 +106,26 @@ def test_every_model_configuration_is_valid(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     assert config["maxBatchDelay"] >= 1, "0 means 100 ms to TorchServe"
     assert HandlerSettings.read(config).model_file in PACKED
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"task": "text-classification"}'])
+def test_damaged_metadata_is_named(runs: Path, tmp_path: Path, content: str) -> None:
+    (runs / "tiny" / "export" / "metadata.json").write_text(content)
+    with pytest.raises(ArchiveError, match=r"metadata\.json is damaged.*NAME=tiny"):
+        build_archive("tiny", runs, tmp_path)
+
+
+def test_an_archive_that_fails_its_verification_replaces_nothing(runs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "archives", "build", "tiny", "--runs", str(runs), "--store", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    before = (tmp_path / "tiny.mar").read_bytes()
+    export = runs / "tiny" / "export"
+    (export / "golden.json").write_text("[]")
+    metadata = json.loads((export / "metadata.json").read_text())
+    metadata["files"]["golden.json"] = hashlib.sha256(b"[]").hexdigest()
+    (export / "metadata.json").write_text(json.dumps(metadata))
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr == "error: tiny.mar: golden.json holds no request\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "runs"] == ["tiny.mar"]
+    assert (tmp_path / "tiny.mar").read_bytes() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from archives import ports
 from archives.client import MAX_BYTES, BadRequest, Client, Unauthorized, Unavailable
+from archives.serving import ports
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -105,3 +106,28 @@ def test_without_a_local_server_it_says_what_is_missing(tmp_path: Path) -> None:
         Client(model="echo", servers=tmp_path)
     with pytest.raises(Unauthorized, match="token"):
         Client("http://elsewhere:8080", model="echo", servers=tmp_path)
+
+
+def test_an_answer_that_takes_too_long_is_not_asked_for_again(server: Scripted) -> None:
+    def slow(body: dict[str, Any]) -> Answer:
+        time.sleep(0.4)
+        return 200, {"label": "late"}
+
+    server.script = slow
+    with (
+        Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", timeout=0.1) as client,
+        pytest.raises(Unavailable, match="does not answer"),
+    ):
+        client.predict("hello")
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("status", "told"), [(500, "the model failed"), (429, "send fewer")])
+def test_the_handlers_own_words_are_passed_on(server: Scripted, status: int, told: str) -> None:
+    server.script = lambda body: (status, {"error": {"code": "x", "message": told, "field": None}})
+    with (
+        Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", retries=0) as client,
+        pytest.raises(Unavailable, match=told) as caught,
+    ):
+        client.predict("hello")
+    assert caught.value.status == status

@@ -108,10 +108,10 @@ def test_an_entry_with_two_classes_is_refused(archive: Path, tmp_path: Path) -> 
 
 def test_a_truncated_archive_and_a_missing_one(archive: Path, tmp_path: Path) -> None:
     half = tmp_path / "tiny.mar"
-    with pytest.raises(ArchiveError, match="make archive TASK=tiny"):
+    with pytest.raises(ArchiveError, match="make archive NAME=tiny"):
         verify_archive(half)
     half.write_bytes(archive.read_bytes()[:1000])
-    with pytest.raises(ArchiveError, match=r"damaged.*make archive TASK=tiny"):
+    with pytest.raises(ArchiveError, match=r"damaged.*make archive NAME=tiny"):
         verify_archive(half)
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import requests
 
-from archives import ports, processes, running, tokens
 from archives.build import build_archive
-from archives.running import Server
+from archives.serving import ports, processes, running, tokens
+from archives.serving.running import Server
 
 MODEL = "tiny"
 SECRET = "xylophone-7fd2"

@@ -178,5 +178,15 @@ def test_no_text_of_a_user_reaches_a_log(served: Served) -> None:
     served.post(data=f'{{"text": "{SECRET}'.encode(), headers=JSON)
     served.post(data=f"\xff{SECRET}".encode("latin-1"), headers={"Content-Type": "text/plain"})
     served.post(json={"instances": [{"text": SECRET}, {"text": 1, SECRET: SECRET}]})
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (f'{{"text": "{SECRET}"}}', f"text={SECRET}", f"{SECRET}=%zz&%"):
+        served.post(data=body.encode(), headers=form)
+    served.post(files={"data": ("request.json", f'{{"text": {SECRET}', "application/json")})
+    served.post(data=f"--x\r\n{SECRET}".encode(), headers={"Content-Type": "multipart/form-data; boundary=x"})
+    served.post(data=f'{{"text": "{SECRET}{"x" * 7_000_000}"}}'.encode(), headers=JSON)
+    served.post(f"{MODEL}?text={SECRET}", json={"text": SECRET})
+    served.post(f"{SECRET}/{SECRET}", json={"text": SECRET})
+    served.post(json={"text": SECRET}, headers={"Authorization": f"Bearer {SECRET}", "X-Text": SECRET})
+    served.post(f"../{SECRET}%zz?{SECRET}=%", data=SECRET.encode(), headers={"Content-Type": SECRET})
     for log in served.server.folder.rglob("*.log"):
         assert SECRET not in log.read_text(errors="replace"), log

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from archives import ports
+from archives.serving import ports
 from tests.e2e.conftest import MODEL, Served
 
 pytestmark = pytest.mark.e2e

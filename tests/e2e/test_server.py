@@ -19,8 +19,8 @@ import psutil
 import pytest
 import requests
 
-from archives import ports, processes, running, tokens
-from archives.running import Server
+from archives.serving import ports, processes, running, tokens
+from archives.serving.running import Server
 from tests.archives.mini_archive import CONFIG, write_archive
 from tests.e2e.conftest import MODEL, Served, archives
 
@@ -159,9 +159,9 @@ def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subpr
     # Too long for the workers' sockets, so temporary files have to go elsewhere.
     folder = tmp_path_factory.mktemp("foreground") / ("long" * 20)
     write_archive(folder / "store", "echo", handler=SLOW, config=f"{CONFIG}minWorkers: 2\nmaxWorkers: 2\n")
-    command = [sys.executable, "-m", "archives", "serve", "--foreground", "--store", str(folder / "store")]
-    command += ["--servers", str(folder / "servers"), "--port", "0", "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "-m", "archives", "serve", "--foreground", "--store", "store", "--servers", "servers"]
+    command += ["--port", "0", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout
     printed = ""
     for line in process.stdout:

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from archives import running
 from archives.build import build_archive
+from archives.serving import running
 from tests.e2e.conftest import archives, serve
 
 WORDS = {"weather": ["rain", "sun", "wind"], "food": ["bread", "soup", "rice"]}

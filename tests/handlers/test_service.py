@@ -12,6 +12,7 @@ import pytest
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
+import handlers.service
 from handlers.metrics import UNITS
 from handlers.pipeline import ClassificationPipeline, EncodedBatch, Outputs
 from handlers.service import BatchService
@@ -70,6 +71,21 @@ def test_of_too_many_rows_the_largest_requests_are_put_off(pipeline: Classificat
     [(status, answer)] = ask(service, context, {"instances": [{"text": "hello"}] * 9})
     assert status == 200, "a request alone in its batch is answered"
     assert len(answer["predictions"]) == 9
+
+
+def test_an_answer_that_torchserve_would_not_take_is_refused(
+    service: BatchService, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers.service, "MAX_ANSWER_BYTES", 500)
+    (refused, told), (status, _) = ask(service, context, {"instances": [{"text": "hello"}] * 9}, "hello")
+    assert (refused, status) == (413, 200)
+    assert told["error"]["code"] == "answer_too_large"
+
+
+def test_the_limit_of_an_answer_is_below_the_servers() -> None:
+    settings = (METRICS_YAML.parent / "config.properties").read_text()
+    [limit] = re.findall(r"^max_response_size=(\d+)$", settings, re.MULTILINE)
+    assert int(limit) > handlers.service.MAX_ANSWER_BYTES
 
 
 def test_a_megabyte_is_answered_and_marked(service: BatchService, context: Context) -> None:

@@ -11,6 +11,7 @@ from lightning_modules.batching import LengthGroupedSampler, pad
 from lightning_modules.classification_data import ClassificationData
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
+from lightning_modules.synthetic.files import SyntheticIntents
 
 WORDS = ["translate", "this", "sentence", "into", "french", "or", "write", "a", "function", "that", "sorts"]
 
@@ -43,6 +44,17 @@ def test_missing_parts_are_split_off_stratified_and_the_same_each_time(module: A
     assert set(first["val"].rows["label"]) == {"a", "b", "c"}
 
 
+def test_shares_are_of_the_whole_file(module: Any) -> None:
+    sizes = {part: len(table.rows) for part, table in module(3000, test_share=0.3, val_share=0.3).tables.items()}
+    assert sizes == {"train": 1200, "val": 900, "test": 900}
+
+
+def test_rows_dropped_before_the_split_are_counted(tmp_path: Path, module: Any) -> None:
+    file = write(tmp_path / "gaps.csv", [*rows(60), ("", "a"), ("x", "")])
+    dropped = {part: figures["dropped"] for part, figures in module(train_file=file, bad_rows="drop").summary().items()}
+    assert dropped == {"train": {"empty text": 1, "missing label": 1}, "val": {}, "test": {}}
+
+
 def test_another_seed_gives_another_split(module: Any) -> None:
     assert list(module(seed=1).tables["test"].rows["text"]) != list(module(seed=2).tables["test"].rows["text"])
 
@@ -71,8 +83,18 @@ def test_no_data_at_all_is_refused() -> None:
         _ = ClassificationData().tables
 
 
-def test_a_missing_complexity_column_means_no_complexity_head(module: Any) -> None:
-    assert module(complexity_column="complexity").complexity_labels == ()
+def test_without_a_complexity_column_there_is_no_complexity_head(module: Any) -> None:
+    assert module().complexity_labels == ()
+
+
+def test_a_complexity_column_that_is_not_there_is_told(module: Any) -> None:
+    with pytest.raises(UserError, match=r"no values in a column 'levle': correct --data\.complexity_column"):
+        _ = module(complexity_column="levle").complexity_labels
+
+
+def test_rows_whose_text_is_trained_on_are_counted(tmp_path: Path, module: Any) -> None:
+    test = write(tmp_path / "test.csv", [rows(1)[0], ("new", "a")])
+    assert module(test_file=test).summary()["test"]["also_in_training"] == 1
 
 
 def test_complexity_levels_stand_in_their_order_and_may_be_blank(tmp_path: Path, module: Any) -> None:
@@ -82,6 +104,42 @@ def test_complexity_levels_stand_in_their_order_and_may_be_blank(tmp_path: Path,
     data = module(train_file=str(tmp_path / "c.csv"), complexity_column="level")
     assert data.complexity_labels == ("low", "medium", "high")
     assert IGNORED in data.tokenised["train"]["complexity_target"]
+
+
+def test_a_complexity_that_only_the_test_file_has_is_left_alone(tmp_path: Path, module: Any) -> None:
+    (tmp_path / "t.csv").write_text("text,label,level\nx,a,low\n")
+    data = module(test_file=str(tmp_path / "t.csv"))
+    assert data.complexity_labels == ()
+    assert list(data.tokenised["test"]["complexity_target"]) == [IGNORED]
+
+
+def test_a_test_file_of_ones_own_goes_with_generated_training_data(tmp_path: Path, module: Any) -> None:
+    test = str(tmp_path / "mine.csv")
+    Path(test).write_text("text,intent\nhello there,conversation\n")
+    data = module(
+        train_file=None,
+        test_file=test,
+        synthetic=SyntheticIntents(str(tmp_path / "made"), 20, 0),
+        label_column="intent",
+    )
+    assert list(data.tables["test"].rows["text"]) == ["hello there"]
+    assert len(data.tables["train"].rows) == 160
+
+
+def test_generated_files_are_replaced_only_when_they_change(tmp_path: Path) -> None:
+    paths = SyntheticIntents(str(tmp_path), 10, 0).write()
+    before = Path(paths["train"]).stat()
+    SyntheticIntents(str(tmp_path), 10, 0).write()
+    assert Path(paths["train"]).stat().st_mtime_ns == before.st_mtime_ns
+    SyntheticIntents(str(tmp_path), 10, 0, seed=1).write()
+    assert Path(paths["train"]).stat().st_ino != before.st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.csv", "train.csv", "val.csv"]
+
+
+@pytest.mark.parametrize("wrong", [{"augment": 1.5}, {"edge_cases": -1}])
+def test_wrong_settings_of_the_generator_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        SyntheticIntents(**wrong)
 
 
 def test_texts_are_tokenised_once_and_then_read_from_the_cache(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:

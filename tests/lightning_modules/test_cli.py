@@ -60,7 +60,7 @@ def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path) -> Any:
             f"--model.backbone={tiny_backbone}",
             "--model.learning_rate=0.01",
             f"--data.train_file={data_file}",
-            "--data.label_column=label",
+            "--data.complexity_column=complexity",
             "--data.max_length=16",
             "--data.batch_size=16",
             f"--trainer.max_epochs={epochs}",
@@ -113,7 +113,17 @@ def test_a_missed_gate_exits_with_1_says_by_how_much_and_exports_nothing(tmp_pat
     assert result.returncode == 1
     assert "below the required 1.0000" in result.stderr.splitlines()[-1]
     assert (tmp_path / "topics" / "report" / "report.html").is_file()
-    assert not (tmp_path / "topics" / "export").exists()
+    assert not list((tmp_path / "topics").glob("export*"))
+
+
+def test_a_training_that_diverges_is_told_and_exports_nothing(
+    tmp_path: Path, arguments: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments("--model.learning_rate=1e30", "--trainer.gradient_clip_val=0", epochs=1))
+    assert caught.value.code == 2
+    assert "training diverged" in capsys.readouterr().err
+    assert not list((tmp_path / "topics").glob("export*"))
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
@@ -138,6 +148,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     cli.main(arguments("--ckpt_path=last", epochs=4, name="resumed"))
     resumed = weights(tmp_path / "resumed" / "checkpoints" / "last.ckpt")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    for name in ("whole", "again", "resumed"):
+        saved = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=False)
+        assert [record["epoch"] for record in saved["callbacks"]["History"]["records"]] == [0, 1, 2, 3]
 
 
 def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) -> None:
@@ -170,7 +183,10 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--model.backbone=./nowhere", "backbone folder ./nowhere does not exist"),
         ("--model.freeze_layers=9", "model.freeze_layers is 9"),
         ("--data.max_length=999", "data.max_length is 999, but the backbone has 64 positions"),
-        ("--name=../escape", "letters, digits"),
+        ("--data.max_length=1", "data.max_length is 1: give 3 or more"),
+        ("--trainer.accelerator=cuda", "CUDAAccelerator"),
+        ("--name=../escape", "letters a-z, digits"),
+        ("--name=_first", "a letter or digit first"),
         ("--gate.accuracy=88", "give a fraction from 0 to 1"),
         ("--model.poolin=max", "poolin"),
         ("--model.pooling=median", "median"),

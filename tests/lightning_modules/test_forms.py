@@ -10,10 +10,10 @@ from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from lightning_modules import export
 from lightning_modules.baseline import baseline_figures
-from lightning_modules.forms import missed_parity, onnx_logits, quality, torch_logits
+from lightning_modules.forms import missed_int8, missed_onnx, onnx_logits, quality, torch_logits
 from lightning_modules.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
-from tests.tiny_export import tiny_encoder, tiny_tokenizer
+from tests.tiny_export import tiny_encoder, tiny_tokenizer, write_tiny_export
 
 ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
 
@@ -49,52 +49,62 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
         np.testing.assert_allclose(torch_logits(other, ROWS)[name], expected, atol=1e-6)
 
 
-Table = dict[str, dict[str, float]]
-
-
-def table(
-    int8_accuracy: float = 0.95, agreement: float = 0.995, difference: float = 1e-5
-) -> dict[str, dict[str, float]]:
-    return {
-        "torch": {"accuracy": 0.95},
-        "onnx": {"accuracy": 0.95, "max_logit_difference": difference},
-        "int8": {"accuracy": int8_accuracy, "agreement": agreement},
-    }
+def int8(accuracy: float = 0.95, agreement: float = 0.995, complexity: float = 1.0) -> dict[str, float]:
+    return {"accuracy": accuracy, "agreement": agreement, "complexity_agreement": complexity}
 
 
 def test_bounds_that_hold_say_nothing() -> None:
-    assert missed_parity(table(), 1000, Export()) == []
+    assert missed_int8(int8(), 0.95, 1000, Export()) == []
+    assert missed_int8({"accuracy": 0.95, "agreement": 0.99}, 0.95, 1000, Export()) == []
+    assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (table(int8_accuracy=0.93), "INT8 loses 0.0200 accuracy"),
-        (table(agreement=0.98), "INT8 keeps torch's label on 0.9800 of 1000 rows"),
-        (table(difference=0.7), "differ from torch's by 7.00e-01"),
-        (table(difference=float("nan")), "differ from torch's by nan"),
+        (int8(accuracy=0.93), "it loses 0.0200 accuracy"),
+        (int8(agreement=0.98), "its agreement with torch is 0.9800 of 1000 rows"),
+        (int8(complexity=0.98), "its complexity_agreement with torch is 0.9800 of 1000 rows"),
     ],
 )
-def test_a_missed_bound_is_told(found: Table, said: str) -> None:
-    (miss,) = missed_parity(found, 1000, Export())
+def test_a_missed_int8_bound_is_told(found: dict[str, float], said: str) -> None:
+    (miss,) = missed_int8(found, 0.95, 1000, Export())
+    assert said in miss
+
+
+@pytest.mark.parametrize(("difference", "said"), [(0.7, "by 7.00e-01"), (float("nan"), "by nan")])
+def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: str) -> None:
+    (miss,) = missed_onnx({"max_logit_difference": difference}, Export())
     assert said in miss
 
 
 def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
-    assert missed_parity(table(int8_accuracy=0.93, agreement=0.98), 50, Export()) == []
-    assert len(missed_parity(table(int8_accuracy=0.91, agreement=0.96), 50, Export())) == 2
+    assert missed_int8(int8(accuracy=0.93, agreement=0.98), 0.95, 50, Export()) == []
+    assert len(missed_int8(int8(accuracy=0.91, agreement=0.96), 0.95, 50, Export())) == 2
 
 
 def test_quality_compares_with_torch_and_with_the_targets() -> None:
     torch_side = {"logits": np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32)}
     other = {"logits": np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32)}
-    found = quality({"torch": torch_side, "int8": other}, np.array([0, 1, 1]))
-    assert found["torch"] == {"accuracy": pytest.approx(2 / 3), "agreement": 1.0, "max_logit_difference": 0.0}
-    assert found["int8"] == {
-        "accuracy": pytest.approx(1 / 3),
-        "agreement": pytest.approx(2 / 3),
-        "max_logit_difference": 1.5,
-    }
+    targets = np.array([0, 1, 1])
+    assert quality(torch_side, torch_side, targets) == pytest.approx(
+        {"accuracy": 2 / 3, "agreement": 1.0, "max_logit_difference": 0.0}
+    )
+    assert quality(other, torch_side, targets) == pytest.approx(
+        {"accuracy": 1 / 3, "agreement": 2 / 3, "max_logit_difference": 1.5}
+    )
+
+
+def test_only_the_blockwise_int8_form_answers_a_row_the_same_whatever_its_neighbours(tmp_path: Path) -> None:
+    write_tiny_export(tmp_path / "export")
+    apart = {}
+    for method in export.INT8_METHODS:
+        export.write_int8(tmp_path / "export", method)
+        model = OnnxModel(tmp_path / "export" / export.INT8, 1)
+        alone = np.concatenate([model.run([row], 64, 1)[0]["logits"] for row in ROWS])
+        together, _ = model.run(ROWS, 1000, len(ROWS))
+        apart[method] = float(np.abs(alone - together["logits"]).max())
+    assert apart["blockwise"] < 1e-5 < apart["dynamic"]
 
 
 def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel
+from torch.nn.functional import cross_entropy
+from transformers import AutoModel, BertConfig, BertModel
 
 from handlers.text.tokenization import TextEncoder
 from lightning_modules.backbones import embedded_folder, encoder_layers, load_encoder, load_tokenizer_json
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import IGNORED, Classifier
 from lightning_modules.errors import UserError
-from lightning_modules.network import Pool
+from lightning_modules.network import Pool, Pooling
 
 
 def test_the_embedded_encoder_gives_the_original_hidden_states() -> None:
@@ -58,6 +59,42 @@ def test_pooling_looks_at_no_padding() -> None:
     attention = Pool("attention", 2)
     longer = torch.cat([hidden, hidden], dim=1), torch.tensor([[1, 1, 0, 0, 0, 0]])
     torch.testing.assert_close(attention(hidden, mask), attention(*longer))
+
+
+@pytest.mark.parametrize("kind", ["cls", "mean", "max", "attention"])
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_pooling_works_in_mixed_precision(kind: Pooling, precision: torch.dtype) -> None:
+    hidden, mask = torch.ones(2, 3, 4), torch.tensor([[1, 1, 0], [1, 1, 1]])
+    with torch.autocast("cpu", precision):
+        assert torch.isfinite(Pool(kind, 4)(hidden, mask)).all()
+
+
+def test_every_trained_weight_gets_a_gradient_even_where_no_row_has_a_complexity(tmp_path: Path) -> None:
+    """Several devices wait for the gradients of all of them."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=50, **sizes)).save_pretrained(tmp_path)
+    model = Classifier(str(tmp_path), labels=("a", "b"), complexity_labels=("low", "high"), class_counts=(1, 1))
+    ids = torch.ones(2, 4, dtype=torch.int64)
+    none = torch.full((2,), IGNORED)
+    batch = {"input_ids": ids, "attention_mask": ids, "labels": torch.tensor([0, 1]), "complexity": none}
+    loss, _ = model.model_step(batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert [name for name, p in model.network.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_the_complexity_loss_is_the_mean_of_the_rows_that_have_one(tiny_backbone: Path) -> None:
+    names = {"labels": ("a", "b"), "complexity_labels": ("low", "high")}
+    model = Classifier(str(tiny_backbone), class_counts=(1, 1), complexity_weight=1.0, **names).eval()
+    ids = torch.tensor([[2, 5, 3], [2, 6, 3], [2, 7, 3]])
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1, 0])}
+    levels = torch.tensor([1, IGNORED, 0])
+    with torch.inference_mode():
+        outputs = model(ids, batch["attention_mask"])
+        expected = cross_entropy(outputs["logits"], batch["labels"]) + cross_entropy(
+            outputs["complexity_logits"], levels
+        )
+        torch.testing.assert_close(model.model_step(batch | {"complexity": levels})[0], expected)
 
 
 def test_freezing_stops_the_gradients_of_the_embeddings_and_the_first_layers(tiny_backbone: Path) -> None:

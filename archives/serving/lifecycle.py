@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 
-from archives import diagnosis, ports, processes, running, server_config
-from archives.drain import wait_until_idle
 from archives.errors import ServerError
-from archives.java import find_java
-from archives.readiness import wait_until_ready
-from archives.running import Server
-from archives.server_config import Settings
+from archives.serving import config, diagnosis, ports, processes, running
+from archives.serving.config import Settings
+from archives.serving.drain import wait_until_idle
+from archives.serving.java import find_java, java_command
+from archives.serving.readiness import wait_until_ready
+from archives.serving.running import Server
 from archives.store import StoredModel
 
 Report = Callable[[str], None]
@@ -39,12 +39,13 @@ def start(
     Raises:
         ServerError: it could not start; nothing of it is left running then.
     """
-    folder = servers / str(settings.port)
+    # The server runs in this folder, so a relative path would lead elsewhere.
+    folder = (servers / str(settings.port)).resolve()
     _require_free(settings, running.load(folder))
     java = find_java()
     temporary = _prepare(folder)
-    (folder / "config.properties").write_text(server_config.properties(settings, models))
-    process = _launch(server_config.java_command(java, folder, temporary, models), folder)
+    (folder / "config.properties").write_text(config.properties(settings, models), encoding="utf-8")
+    process = _launch(java_command(java, folder, temporary, models), folder)
     try:
         server = _record(settings, models, folder, temporary, process.pid)
         wait_until_ready(server, models, lambda: process.poll() is None, timeout, report)
@@ -59,12 +60,14 @@ def start(
 def stop(server: Server, *, drain: float = 10, report: Report = print) -> None:
     """Lets the requests in flight finish, up to `drain` seconds, then ends the server and its workers."""
     if not processes.is_alive(server):
+        _clean(server.folder, server.temporary)
         report(f"the server of port {server.port} is already gone; its record is removed")
-    else:
-        if not wait_until_idle(server, drain):
-            report(f"still busy after {drain:g} s of waiting: stopping anyway")
-        processes.end_tree(server.pid)
+        return
+    if not wait_until_idle(server, drain):
+        report(f"still busy after {drain:g} s of waiting: stopping anyway")
+    processes.end_tree(server.pid)
     _clean(server.folder, server.temporary)
+    report(f"stopped the server of port {server.port}")
 
 
 def run_until_stopped(server: Server, process: subprocess.Popen[bytes], stopping: Callable[[], bool]) -> None:

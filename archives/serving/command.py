@@ -12,10 +12,10 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from archives import hardware, logs, ports, server, tokens
 from archives.errors import ServerError
-from archives.running import Server
-from archives.server_config import Settings
+from archives.serving import hardware, lifecycle, logs, ports, tokens
+from archives.serving.config import Settings
+from archives.serving.running import Server
 from archives.store import StoredModel, find_models
 
 
@@ -29,22 +29,26 @@ def run(arguments: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     models = find_models(arguments.store, arguments.models)
     settings = settings_of(arguments)
-    device = f"{settings.gpus} GPU(s)" if settings.gpus else "CPU"
-    report(f"starting TorchServe on port {settings.port}, {settings.workers} worker(s) per model, {device}")
-    started, process = server.start(
+    report(f"starting TorchServe on port {settings.port}, {settings.workers} worker(s) per model")
+    started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
     )
+    stopping = threading.Event()
+    if arguments.foreground:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: stopping.set())
     report("ready")
     print(welcome(started, models), flush=True)
     if arguments.foreground:
-        _stay(started, process, arguments.drain)
+        _stay(started, process, stopping, arguments.drain)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The command line's ports, workers and device, with what it leaves open filled in."""
-    gpus = _gpus(arguments.device)
+    if arguments.device == "gpu":
+        raise ServerError("--device gpu: the archives' INT8 models run on the CPU only: use --device cpu or auto")
     port, management_port, metrics_port = _ports(arguments)
-    grpc_inference, grpc_management = ports.free_ports(arguments.host, 2)
+    grpc_inference, grpc_management = ports.free_ports(ports.LOOPBACK, 2)
     return Settings(
         store=arguments.store.resolve(),
         host=arguments.host,
@@ -52,8 +56,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         management_port=management_port,
         metrics_port=metrics_port,
         grpc_ports=(grpc_inference, grpc_management),
-        workers=_workers(arguments.workers, gpus),
-        gpus=gpus,
+        workers=_workers(arguments.workers),
     )
 
 
@@ -86,16 +89,9 @@ def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
     return inference, arguments.management_port or management, arguments.metrics_port or metrics
 
 
-def _gpus(device: str) -> int:
-    count = 0 if device == "cpu" else hardware.gpu_count()
-    if device == "gpu" and not count:
-        raise ServerError("--device gpu: no CUDA device found (nvidia-smi lists none): use --device cpu or auto")
-    return count
-
-
-def _workers(wanted: str, gpus: int) -> int:
+def _workers(wanted: str) -> int:
     if wanted == "auto":
-        return gpus or hardware.usable_cores()
+        return hardware.usable_cores()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise ServerError(f"--workers {wanted}: expected auto or a number from 1")
     return int(wanted)
@@ -106,19 +102,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stay(started: Server, process: subprocess.Popen[bytes], drain: float) -> None:
-    """Shows the logs until a signal comes or the server ends, then stops it in order."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stopping.set())
+def _stay(started: Server, process: subprocess.Popen[bytes], stopping: threading.Event, drain: float) -> None:
+    """Shows the logs until a signal comes, then stops the server in order."""
 
     def show() -> None:
         for line in logs.follow(started.logs, stopping.is_set):
             print(line, flush=True)
 
     threading.Thread(target=show, daemon=True).start()
-    server.run_until_stopped(started, process, stopping.is_set)
+    lifecycle.run_until_stopped(started, process, stopping.is_set)
     print("stopping: waiting for requests in flight", flush=True)
-    server.stop(started, drain=drain)
+    lifecycle.stop(started, drain=drain)
     process.wait()
-    print("stopped", flush=True)

@@ -6,6 +6,8 @@ import re
 from itertools import takewhile
 from pathlib import Path
 
+from archives.serving.logs import tail
+
 LINE = re.compile(r"^\S+ +[A-Z]+ +(?P<thread>\S+) - (?P<message>.*)$")
 FAILURES = re.compile(
     r"Backend worker process died|Failed to load model|Load model .* OOM|Invoking custom service failed"
@@ -47,12 +49,7 @@ def registration_failure(logs: Path) -> str | None:
 
 def last_lines(logs: Path) -> str:
     """The end of every log, for a failure that left no traceback."""
-    parts = []
-    for name in ("console.log", "server.log", "workers.log"):
-        lines = _read(logs / name).splitlines()[-SHOWN_LINES:]
-        if lines:
-            parts.append(f"{name}:\n" + "\n".join(f"  {line}" for line in lines))
-    return "\n".join(parts) or "the logs are empty"
+    return "\n".join(tail(logs, SHOWN_LINES)) or "the logs are empty"
 
 
 def _root_cause(messages: list[str]) -> str | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archives import diagnosis
+from archives.serving import diagnosis
 
 
 def write_log(logs: Path, lines: list[str]) -> None:

@@ -1,11 +1,9 @@
-"""What the workers may use: processor cores within the container's share, and CUDA devices."""
+"""What the workers may use: processor cores within the container's share."""
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -55,15 +53,3 @@ def _v1_quota(folder: Path) -> float | None:
     except OSError:
         return None
     return quota / period if quota > 0 else None
-
-
-def gpu_count() -> int:
-    """CUDA devices TorchServe can see: those of CUDA_VISIBLE_DEVICES, or those nvidia-smi lists."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() not in {"", "-1"}])
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return 0
-    listing = subprocess.run([command, "-L"], capture_output=True, text=True, check=False, timeout=30)
-    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())

@@ -1,8 +1,10 @@
-"""TCP ports: which are free, which are taken."""
+"""TCP ports and addresses: which are free, which are taken, how they are written."""
 
 from __future__ import annotations
 
 import socket
+
+LOOPBACK = "127.0.0.1"
 
 
 def is_free(host: str, port: int) -> bool:
@@ -28,6 +30,11 @@ def free_ports(host: str, count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def url(host: str, port: int) -> str:
+    """`http://host:port`, with an IPv6 address in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def answers(host: str, port: int, timeout: float = 1.0) -> bool:

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from archives import ports, running, serve_arguments
 from archives.errors import ServerError
-from archives.java import find_java
-from archives.running import Server
-from archives.serve_command import settings_of
-from archives.server_config import Settings, properties
+from archives.serving import hardware, ports, running
+from archives.serving.arguments import add_arguments
+from archives.serving.command import settings_of
+from archives.serving.config import Settings, properties
+from archives.serving.java import find_java
+from archives.serving.running import Server
 from archives.store import find_models
 from tests.archives.mini_archive import write_archive
 
 
 def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    serve_arguments.add_to(parser)
+    add_arguments(parser)
     return argparse.Namespace(store=store, **vars(parser.parse_args(options)))
 
 
@@ -30,7 +31,7 @@ def read(text: str) -> dict[str, str]:
 
 def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> None:
     write_archive(tmp_path, "echo", version="2.0")
-    settings = Settings(tmp_path, "127.0.0.1", 1, 2, 3, (4, 5), workers=7, gpus=0)
+    settings = Settings(tmp_path, "127.0.0.1", 1, 2, 3, (4, 5), workers=7)
     written = read(properties(settings, find_models(tmp_path, [])))
     assert written["disable_token_authorization"] == "false"
     assert written["metrics_mode"] == "prometheus"
@@ -56,18 +57,27 @@ def test_a_wrong_number_of_workers_is_named(workers: str) -> None:
         settings_of(parsed(f"--workers={workers}"))
 
 
-def test_gpu_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(ServerError, match="no CUDA device"):
+def test_gpu_workers_are_refused_and_auto_takes_the_cores() -> None:
+    with pytest.raises(ServerError, match="use --device cpu or auto"):
         settings_of(parsed("--device", "gpu"))
-    assert settings_of(parsed("--device", "auto")).gpus == 0
+    assert settings_of(parsed("--device", "auto")).workers == hardware.usable_cores()
 
 
-def test_gpus_get_one_worker_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-    assert settings_of(parsed()).workers == 3
-    assert settings_of(parsed("--workers", "6")).workers == 6
-    assert settings_of(parsed("--device", "cpu")).gpus == 0
+def test_paths_and_addresses_are_written_as_java_reads_them(tmp_path: Path) -> None:
+    store = tmp_path / "josé" / "𝄞"
+    write_archive(store, "echo")
+    settings = Settings(store, "::1", 1, 2, 3, (4, 5), workers=1)
+    text = properties(settings, find_models(store, []))
+    assert text.isascii()
+    assert read(text)["model_store"].endswith(r"jos\u00e9/\ud834\udd1e")
+    assert read(text)["inference_address"] == "http://[::1]:1"
+
+
+def test_grpc_stays_private_when_the_other_apis_are_opened(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, "0.0.0.0", 1, 2, 3, (4, 5), workers=1)
+    written = read(properties(settings, []))
+    assert written["inference_address"] == "http://0.0.0.0:1"
+    assert written["grpc_inference_address"] == written["grpc_management_address"] == "127.0.0.1"
 
 
 def test_missing_and_broken_archives_say_what_to_do(tmp_path: Path) -> None:

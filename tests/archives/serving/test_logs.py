@@ -3,13 +3,14 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from archives import logs
+from archives.serving import logs
 
 
 def test_the_end_of_each_file_is_shown(tmp_path: Path) -> None:
     (tmp_path / "server.log").write_text("1\n2\n3\n")
     (tmp_path / "workers.log").write_text("4\n")
     assert list(logs.tail(tmp_path, 2)) == ["server: 2", "server: 3", "workers: 4"]
+    assert list(logs.tail(tmp_path, 0)) == []
 
 
 def test_appended_lines_are_followed_past_a_roll_over(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from archives.running import Server
+from archives.serving.running import Server
 
 POLL_SECONDS = 0.05
 

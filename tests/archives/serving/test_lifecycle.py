@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archives import processes, running, server
-from archives.running import Server
+from archives.serving import lifecycle, processes, running
+from archives.serving.running import Server
 
 
 def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
     dead.key_file.write_text("{}")
     said: list[str] = []
     assert not processes.is_alive(dead)
-    server.stop(dead, report=said.append)
+    lifecycle.stop(dead, report=said.append)
     assert "already gone" in said[0]
     assert not running.recorded(tmp_path)
     assert list(folder.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ def tail(logs: Path, lines: int) -> Iterator[str]:
     for name in LOG_FILES:
         path = logs / name
         if path.is_file():
-            text = path.read_text(errors="replace")
-            yield from (f"{path.stem}: {line}" for line in text.splitlines()[-lines:])
+            shown = path.read_text(errors="replace").splitlines()[-lines:] if lines > 0 else []
+            yield from (f"{path.stem}: {line}" for line in shown)
 
 
 def follow(logs: Path, stopping: Callable[[], bool]) -> Iterator[str]:
@@ -30,14 +31,20 @@ def follow(logs: Path, stopping: Callable[[], bool]) -> Iterator[str]:
             if size == start:
                 positions[name] = start
                 continue
-            with path.open("rb") as log:
-                log.seek(start)
-                complete = log.read().rpartition(b"\n")[0]
-            if complete:
+            if complete := _complete_lines(path, start):
                 positions[name] = start + len(complete) + 1
                 yield from (f"{path.stem}: {line}" for line in complete.decode(errors="replace").splitlines())
         time.sleep(POLL_SECONDS)
 
 
+def _complete_lines(path: Path, start: int) -> bytes:
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as log:  # it may be rolled over at any time
+        log.seek(start)
+        return log.read().rpartition(b"\n")[0]
+    return b""
+
+
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

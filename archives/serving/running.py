@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from archives import ports
 from archives.errors import ServerError
+from archives.serving import ports
 
-SERVERS = Path(__file__).parent / "servers"
+SERVERS = Path(__file__).parent.parent / "servers"
 DEFAULT_PORT = 8080
 RECORD = "server.json"
 
@@ -66,8 +66,7 @@ class Server:
         return self.folder / "key_file.json"
 
     def _url(self, port: int) -> str:
-        host = f"[{self.local_host}]" if ":" in self.local_host else self.local_host
-        return f"http://{host}:{port}"
+        return ports.url(self.local_host, port)
 
     def save(self) -> None:
         urls = {"inference": self.url, "management": self.management_url, "metrics": self.metrics_url}

@@ -8,9 +8,9 @@ import time
 import psutil
 import requests
 
-from archives import tokens
-from archives.readiness import describe
-from archives.running import Server
+from archives.serving import tokens
+from archives.serving.readiness import describe
+from archives.serving.running import Server
 
 POLL_SECONDS = 0.25
 

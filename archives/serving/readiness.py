@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
 
-from archives import diagnosis, golden, tokens
 from archives.errors import ServerError
-from archives.running import Server
+from archives.serving import diagnosis, tokens
+from archives.serving.running import Server
 from archives.store import StoredModel
 
 POLL_SECONDS = 0.1
 # An INT8 label on the edge between two classes may differ between processors.
 REQUIRED_AGREEMENT = 0.75
+# The fields of an answer that are compared: scores differ between processors.
+JUDGED = ("label", "answer")
 
 
 def wait_until_ready(
@@ -31,22 +33,29 @@ def wait_until_ready(
         ServerError: with the worker's own words, as soon as one failed; or after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    with tokens.local_session() as session:
-        for model in models:
-            while not _workers_ready(session, server, model):
-                check_for_failure(server, alive)
-                if time.monotonic() > deadline:
-                    raise ServerError(
-                        f"{model.name} was not ready after {timeout:g} s\n{diagnosis.last_lines(server.logs)}"
-                    )
-                time.sleep(POLL_SECONDS)
-            report(f"{model.name} {model.version}: {server.workers} worker(s) loaded")
-        for model in models:
-            count = _check_golden(session, server, model)
-            report(f"{model.name} {model.version}: {count} golden requests answered")
+    try:
+        with tokens.local_session() as session:
+            for model in models:
+                _wait_for_workers(session, server, model, alive, deadline)
+                report(f"{model.name} {model.version}: {server.workers} worker(s) loaded")
+            for model in models:
+                count = _check_golden(session, server, model)
+                report(f"{model.name} {model.version}: {count} golden requests answered")
+    except requests.RequestException as error:
+        raise ServerError(f"TorchServe does not answer: {error}\n{diagnosis.last_lines(server.logs)}") from error
 
 
-def check_for_failure(server: Server, alive: Callable[[], bool]) -> None:
+def _wait_for_workers(
+    session: requests.Session, server: Server, model: StoredModel, alive: Callable[[], bool], deadline: float
+) -> None:
+    while not _workers_ready(session, server, model):
+        _check_for_failure(server, alive)
+        if time.monotonic() > deadline:
+            raise ServerError(f"{model.name} was not ready in time\n{diagnosis.last_lines(server.logs)}")
+        time.sleep(POLL_SECONDS)
+
+
+def _check_for_failure(server: Server, alive: Callable[[], bool]) -> None:
     """Raises ServerError when the logs tell of a failed worker or archive, or the process is gone."""
     if failure := diagnosis.worker_failure(server.logs):
         raise ServerError(f"a worker failed while loading its model: {failure}")
@@ -104,8 +113,15 @@ def _check_golden(session: requests.Session, server: Server, model: StoredModel)
         if not response.ok:
             why = diagnosis.worker_failure(server.logs) or response.text.strip()
             raise ServerError(f"{model.name} answered a golden request with status {response.status_code}: {why}")
-        if not golden.agrees(response.json(), pair["response"]):
+        if not _agrees(response.json(), pair["response"]):
             wrong.append(f"expected {pair['response']}, got {response.json()}")
     if len(wrong) > (1 - REQUIRED_AGREEMENT) * count:
         raise ServerError(f"{model.name} answers {len(wrong)} of {count} golden requests wrongly: {wrong[0]}")
     return count
+
+
+def _agrees(answer: Any, expected: Mapping[str, Any]) -> bool:
+    """True when an answer has the expected fields and the expected label (or answer text)."""
+    if not isinstance(answer, Mapping) or set(answer) != set(expected):
+        return False
+    return all(answer[field] == expected[field] for field in JUDGED if field in expected)

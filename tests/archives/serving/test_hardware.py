@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from archives import hardware
+from archives.serving import hardware
 
 
 def test_the_smallest_quota_of_the_nested_groups_counts(tmp_path: Path) -> None:
@@ -33,9 +33,3 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hardware.usable_cores() == 1
     monkeypatch.setattr(hardware, "cpu_quota", lambda: 10_000.0)
     assert 1 <= hardware.usable_cores() <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize(("visible", "count"), [("", 0), ("-1", 0), ("0", 1), ("0,2", 2)])
-def test_visible_devices_are_counted(monkeypatch: pytest.MonkeyPatch, visible: str, count: int) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert hardware.gpu_count() == count

@@ -1,0 +1,63 @@
+"""The config.properties of a server: the bundle's own, then what differs from server to server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from archives.serving import ports
+from archives.store import StoredModel
+
+SERVING = Path(__file__).parents[2] / "configs" / "serving"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a server listens; `workers` is per model."""
+
+    store: Path
+    host: str
+    port: int
+    management_port: int
+    metrics_port: int
+    grpc_ports: tuple[int, int]
+    workers: int
+
+
+def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
+    """The text of the server's config.properties: the bundle's own file, then what this server adds to it."""
+    grpc_inference, grpc_management = settings.grpc_ports
+    own = {
+        "inference_address": ports.url(settings.host, settings.port),
+        "management_address": ports.url(settings.host, settings.management_port),
+        "metrics_address": ports.url(settings.host, settings.metrics_port),
+        # It cannot be switched off, and nothing of the bundle uses it.
+        "grpc_inference_address": ports.LOOPBACK,
+        "grpc_management_address": ports.LOOPBACK,
+        "grpc_inference_port": str(grpc_inference),
+        "grpc_management_port": str(grpc_management),
+        "model_store": str(settings.store),
+        "allowed_urls": f"file://{re.escape(str(settings.store))}/[^/]+",
+        "metrics_config": str(SERVING / "metrics.yaml"),
+        "default_workers_per_model": str(settings.workers),
+        "models": json.dumps(_worker_counts(models, settings.workers)),
+    }
+    lines = "".join(f"{key}={_escaped(value)}\n" for key, value in own.items())
+    return f"{(SERVING / 'config.properties').read_text(encoding='utf-8')}\n# This server's own.\n{lines}"
+
+
+def _worker_counts(models: Iterable[StoredModel], workers: int) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for model in models:
+        counts.setdefault(model.name, {})[model.version] = {"minWorkers": workers, "maxWorkers": workers}
+    return counts
+
+
+def _escaped(value: str) -> str:
+    """Java reads a properties file as Latin-1, where a backslash starts an escape and `\\uXXXX` is UTF-16."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)

@@ -1,0 +1,103 @@
+"""Which folder may import which: the arrows between the rooms, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("handlers", "lightning_modules", "archives", "loadtest")
+# All that is installed where a worker runs; torch only where it is used: importing it takes seconds and memory.
+HANDLERS = {"handlers", "numpy", "tokenizers", "onnxruntime", "torch", "ts"}
+PURE = {"handlers.text", "numpy", "tokenizers"}
+FORBIDDEN = {
+    "lightning_modules": {"archives", "loadtest"},
+    "archives": {"lightning_modules", "loadtest"},
+    "loadtest": {"archives", "lightning_modules"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """`module` with its full name; `lazy` where it stands in a function; `where` is file:line."""
+
+    module: str
+    lazy: bool
+    where: str
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+    @property
+    def third_party(self) -> bool:
+        return self.package not in sys.stdlib_module_names
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import statement of a file, those in functions and below TYPE_CHECKING too."""
+
+    def walk(node: ast.AST, lazy: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                names = [alias.name for alias in child.names]
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: relative imports hide the arrows"
+                names = [f"{child.module}.{alias.name}" for alias in child.names]
+            else:
+                yield from walk(child, lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+                continue
+            yield from (Import(name, lazy, f"{path}:{child.lineno}") for name in names)
+
+    return walk(ast.parse(path.read_text(encoding="utf-8")), False)
+
+
+def imports_below(folder: Path) -> list[Import]:
+    return [found for path in sorted(folder.rglob("*.py")) for found in imports_of(path)]
+
+
+def within(module: str, packages: set[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_is_looked_at(room: str) -> None:
+    assert any(found.package == room for found in imports_below(ROOT / room))
+
+
+@pytest.mark.parametrize(("room", "forbidden"), FORBIDDEN.items())
+def test_the_arrows_go_one_way(room: str, forbidden: set[str]) -> None:
+    assert [found for found in imports_below(ROOT / room) if found.package in forbidden] == []
+
+
+def test_handlers_need_only_what_a_worker_has() -> None:
+    found = [found for found in imports_below(ROOT / "handlers") if found.third_party]
+    assert [one for one in found if not within(one.module, HANDLERS)] == []
+
+
+def test_the_pure_part_of_the_handlers_needs_numpy_and_tokenizers_only() -> None:
+    found = [found for found in imports_below(ROOT / "handlers" / "text") if found.third_party]
+    assert [one for one in found if not within(one.module, PURE)] == []
+
+
+def test_archives_take_the_pure_part_of_the_handlers() -> None:
+    found = [found for found in imports_below(ROOT / "archives") if found.module.startswith("handlers.")]
+    assert [one for one in found if not within(one.module, {"handlers.text"})] == []
+
+
+@pytest.mark.parametrize("room", ["handlers", "archives", "loadtest"])
+def test_torch_is_not_imported_with_the_module(room: str) -> None:
+    assert [found for found in imports_below(ROOT / room) if found.package == "torch" and not found.lazy] == []
+
+
+def test_lazy_imports_are_told_from_eager_ones(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "import torch.nn\nfrom a.b import c\n\n\nclass C:\n    import d\n\n    def f(self):\n        import e\n"
+    )
+    found = {found.module: found.lazy for found in imports_of(tmp_path / "m.py")}
+    assert found == {"torch.nn": False, "a.b.c": False, "d": False, "e": True}
