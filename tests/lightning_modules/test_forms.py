@@ -49,13 +49,13 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
         np.testing.assert_allclose(torch_logits(other, ROWS)[name], expected, atol=1e-6)
 
 
-def int8(accuracy: float = 0.95, agreement: float = 0.995, complexity: float = 1.0) -> dict[str, float]:
-    return {"accuracy": accuracy, "agreement": agreement, "complexity_agreement": complexity}
+def int8(accuracy: float = 0.95, agreement: float = 0.995) -> dict[str, float]:
+    return {"accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
 
 
 def test_bounds_that_hold_say_nothing() -> None:
     assert missed_int8(int8(), 0.95, 1000, Export()) == []
-    assert missed_int8({"accuracy": 0.95, "agreement": 0.99}, 0.95, 1000, Export()) == []
+    assert missed_int8({"accuracy": 0.94, "agreement": 0.99}, 0.95, 1000, Export()) == []
     assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
 
 
@@ -63,8 +63,7 @@ def test_bounds_that_hold_say_nothing() -> None:
     ("found", "said"),
     [
         (int8(accuracy=0.93), "it loses 0.0200 accuracy"),
-        (int8(agreement=0.98), "its agreement with torch is 0.9800 of 1000 rows"),
-        (int8(complexity=0.98), "its complexity_agreement with torch is 0.9800 of 1000 rows"),
+        (int8(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
     ],
 )
 def test_a_missed_int8_bound_is_told(found: dict[str, float], said: str) -> None:
