@@ -22,7 +22,7 @@ from handlers.text.tokenization import Encoded, TextEncoder
 
 MODEL_FILE = "model_int8.onnx"
 # Padded tokens and rows of one micro-batch: enough to keep one core's arithmetic busy, small enough for its cache.
-TOKEN_BUDGET = 256
+TOKEN_BUDGET = 128
 MAX_ROWS = 16
 
 

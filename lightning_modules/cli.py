@@ -130,6 +130,8 @@ SETTINGS: dict[str, Any] = {
     "save_config_callback": RunConfig,
     "trainer_defaults": {"callbacks": [History(), StepSeed()]},
     "auto_configure_optimizers": False,
+    # a misspelt option must not be taken for a longer one
+    "parser_kwargs": {"allow_abbrev": False},
 }
 
 

@@ -72,13 +72,13 @@ def missed_int8(int8: Row, torch_accuracy: float, rows: int, settings: Export) -
     On few rows a single one can be more than a bound's share: one row of difference is always accepted.
     """
     misses = []
-    if 1 - int8["agreement"] > max(1 - settings.min_agreement, 1.5 / rows):
+    if 1 - int8["agreement"] > max(1 - settings.min_agreement, 1.5 / rows) + 1e-9:
         misses.append(
             f"it keeps torch's label on {int8['agreement']:.4f} of {rows} rows, "
             f"less than export.min_agreement {settings.min_agreement}"
         )
     loss = torch_accuracy - int8["accuracy"]
-    if loss > max(settings.max_accuracy_loss, 1.5 / rows):
+    if loss > max(settings.max_accuracy_loss, 1.5 / rows) + 1e-9:
         misses.append(f"it loses {loss:.4f} accuracy, more than export.max_accuracy_loss {settings.max_accuracy_loss}")
     return misses
 

@@ -189,6 +189,7 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--name=_first", "a letter or digit first"),
         ("--gate.accuracy=88", "give a fraction from 0 to 1"),
         ("--model.poolin=max", "poolin"),
+        ("--trainer.max_epoch=3", "max_epoch"),
         ("--model.pooling=median", "median"),
     ],
 )
