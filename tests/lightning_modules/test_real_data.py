@@ -1,0 +1,31 @@
+"""Public data sets, where a folder has them: CLINC150 and SST-2 as gzipped CSV files with the columns text, label."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lightning_modules.baseline import baseline_figures
+from lightning_modules.classification_data import ClassificationData
+
+FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
+pytestmark = pytest.mark.skipif(
+    not (FOLDER / "clinc150_train.csv.gz").is_file(), reason=f"{FOLDER} has no data sets: set TEXT_BUNDLE_DATA"
+)
+
+
+def test_clinc150_is_read_whole_and_fits_the_models_length() -> None:
+    files = {f"{part}_file": str(FOLDER / f"clinc150_{part}.csv.gz") for part in ("train", "val")}
+    data = ClassificationData(**files, test_file=files["val_file"], max_length=64)
+    assert [len(table.rows) for table in data.tables.values()] == [15_000, 3_000, 3_000]
+    assert len(data.labels) == 150
+    assert set(data.class_counts) == {100}
+    lengths = [len(ids) for ids in data.tokenised["train"]["input_ids"][:]]
+    assert max(lengths) < 64
+    assert 8 < sum(lengths) / len(lengths) < 16
+
+
+def test_the_baseline_on_sst2_is_what_the_literature_gives_bags_of_words() -> None:
+    data = ClassificationData(str(FOLDER / "sst2_train.csv.gz"), test_file=str(FOLDER / "sst2_dev.csv.gz"))
+    assert data.labels == ("negative", "positive")
+    assert 0.77 < baseline_figures(data.tables["train"].rows, data.tables["test"].rows)["accuracy"] < 0.85
