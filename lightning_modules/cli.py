@@ -1,5 +1,6 @@
 """The command line: LightningCLI with a run folder, early stopping, gates and export."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ class BundleCLI(LightningCLI):
         folder, name = run_folder(self.settings["runs_dir"], self.settings["name"]), self.settings["name"]
         loggers: list[Logger] = [TensorBoardLogger(folder, name="logs")]
         if self.settings["mlflow"]:
-            loggers.append(_mlflow_logger(name))
+            loggers.append(_mlflow_logger(name, self.settings["runs_dir"]))
         return loggers
 
 
@@ -102,7 +103,7 @@ def last_checkpoint(folder: str) -> ModelCheckpoint:
     )
 
 
-def _mlflow_logger(name: str) -> Logger:
+def _mlflow_logger(name: str, runs_dir: str) -> Logger:
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
@@ -111,7 +112,8 @@ def _mlflow_logger(name: str) -> Logger:
         ) from error
     from lightning.pytorch.loggers import MLFlowLogger
 
-    return MLFlowLogger(experiment_name=name)
+    store = f"sqlite:///{runs_dir}/mlflow.db"
+    return MLFlowLogger(experiment_name=name, tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", store))
 
 
 class RunConfig(SaveConfigCallback):

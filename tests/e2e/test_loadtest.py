@@ -55,15 +55,16 @@ def test_a_missed_limit_ends_with_1(command: list[str], tmp_path: Path) -> None:
     assert not summary(tmp_path)["passed"]
 
 
-def test_a_wrong_answer_is_a_failure(command: list[str], store: Path, tmp_path: Path) -> None:
-    expected = {"label": "conversation", "score": 0.999999}
-    answer = expected | {"top_k": [expected], "complexity": {"label": "low", "score": 0.5}}
-    pairs = [{"request": {"text": text}, "response": answer} for text in ("translate this", "summarize that")]
+def test_a_wrong_answer_is_a_failure(command: list[str], served: Served, tmp_path: Path) -> None:
+    request = {"text": "translate this"}
+    right = served.post(json=request).json()
+    wrong = {"label": "not " + right["label"], "score": 0.999999}
+    pairs = [{"request": request, "response": right | wrong | {"top_k": [wrong]}}]
     (tmp_path / "texts.json").write_text(json.dumps(pairs))
     result = run([*command, "--texts", str(tmp_path / "texts.json"), "--max-failures", "0.1"])
     assert result.returncode == 1, result.stdout
     assert "failed: failures: " in result.stdout
-    assert "conversation" in next(iter(summary(tmp_path)["errors"]))
+    assert wrong["label"] in next(iter(summary(tmp_path)["errors"]))
 
 
 def test_texts_of_a_file_come_at_the_asked_rate(command: list[str], tmp_path: Path) -> None:
