@@ -6,6 +6,7 @@ A damaged file is then named by the check, instead of failing in a way of its ow
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 from handlers.text.integrity import IntegrityError, check_integrity
 
 
-class TextHandler:
+class TextHandler(ABC):
     """A subclass names the pipeline of its task."""
 
+    @abstractmethod
     def load_pipeline(self, folder: Path, settings: Mapping[str, Any]) -> Any:
         """The pipeline of an unpacked archive. Implementations import it inside, after the check."""
-        raise NotImplementedError
 
     def initialize(self, context: Any) -> None:
         """Called by TorchServe once a worker.

@@ -33,8 +33,9 @@ class SyntheticIntents:
     def __post_init__(self) -> None:
         if min(self.examples_per_intent, self.edge_cases) < 0 or not 0 <= self.augment <= 1:
             raise UserError(
-                f"data.synthetic has examples_per_intent {self.examples_per_intent}, edge_cases {self.edge_cases} and "
-                f"augment {self.augment}: give 0 or more, 0 or more, and a share from 0 to 1"
+                f"the generator was given examples_per_intent {self.examples_per_intent}, "
+                f"edge_cases {self.edge_cases} and augment {self.augment}: "
+                "give 0 or more, 0 or more, and a share from 0 to 1"
             )
 
     def write(self) -> dict[str, str]:
