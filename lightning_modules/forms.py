@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handlers.onnx_model import Logits
 from handlers.pipeline import ClassificationPipeline
 from lightning_modules.batching import pad
 from lightning_modules.benchmark import Run, compare_speed
 from lightning_modules.network import TextClassifier
 from lightning_modules.settings import Export
 
-Logits = dict[str, NDArray[np.float32]]
 Row = dict[str, Any]
 SPEED_ROWS = 256
 AGREEMENTS = {"logits": "agreement", "complexity_logits": "complexity_agreement"}

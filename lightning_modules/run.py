@@ -11,6 +11,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 
+from handlers.onnx_model import Logits
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.scores import softmax
 from lightning_modules import export
@@ -22,7 +23,6 @@ from lightning_modules.evaluation.gate import Gate
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.evaluation.report import write_report
 from lightning_modules.forms import (
-    Logits,
     Row,
     missed_int8,
     missed_onnx,

@@ -3,7 +3,6 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -46,10 +45,6 @@ class Table:
     rows: Dataset
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def select(self, indices: Sequence[int]) -> "Table":
-        """Some of the rows; what was dropped before stays with the whole."""
-        return Table(self.path, self.rows.select(indices))
-
 
 def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
     """Reads `path` by its ending; every value becomes a string.
@@ -76,7 +71,7 @@ def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
     rows.reset_format()
     faults = {
         i: fault
-        for i, (text, label) in enumerate(zip(rows["text"], rows["label"], strict=True))
+        for i, (text, label) in enumerate(zip(rows["text"][:], rows["label"][:], strict=True))
         if (fault := _fault(text, label))
     }
     return drop_or_refuse(Table(path, rows), faults, bad_rows)
