@@ -158,14 +158,7 @@ class ClassificationData(LightningDataModule):
         return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
 
     def val_dataloader(self) -> DataLoader:
-        return self.rows_loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        return self.rows_loader("test")
-
-    def rows_loader(self, part: str) -> DataLoader:
-        """The rows of a part in file order."""
-        return DataLoader(self.tokenised[part], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
+        return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
     def summary(self) -> dict[str, Any]:
         """Of each part, for the report: file, rows, dropped rows, and rows whose text occurs in training too."""

@@ -84,7 +84,6 @@ class Classifier(LightningModule):
             }
         )
         self.val_metrics = metrics.clone(prefix="val_")
-        self.test_metrics = metrics.clone(prefix="test_")
 
     def setup(self, stage: str) -> None:
         length = self.trainer.datamodule.max_length  # type: ignore[attr-defined]  # set by the trainer
@@ -98,7 +97,7 @@ class Classifier(LightningModule):
         return outputs
 
     def model_step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss and logits of a batch; one step for training, validation and test."""
+        """Loss and logits of a batch; one step for training and validation."""
         outputs = self(batch["input_ids"], batch["attention_mask"])
         loss = cross_entropy(
             outputs["logits"],
@@ -118,23 +117,17 @@ class Classifier(LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluate("val", self.val_metrics, batch)
-
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._evaluate("test", self.test_metrics, batch)
+        loss, logits = self.model_step(batch)
+        rows = len(batch["labels"])
+        self.val_metrics.update(logits, batch["labels"])
+        self.log("val_loss", loss, batch_size=rows, on_epoch=True, sync_dist=True)
+        self.log_dict(self.val_metrics, batch_size=rows, on_epoch=True, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self._parameter_groups())
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = get_cosine_schedule_with_warmup(optimizer, int(self.warmup_ratio * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _evaluate(self, stage: str, metrics: MetricCollection, batch: dict[str, Tensor]) -> None:
-        loss, logits = self.model_step(batch)
-        rows = len(batch["labels"])
-        metrics.update(logits, batch["labels"])
-        self.log(f"{stage}_loss", loss, batch_size=rows, on_epoch=True, sync_dist=True)
-        self.log_dict(metrics, batch_size=rows, on_epoch=True, prog_bar=True)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         rates = {True: self.learning_rate, False: self.head_learning_rate}
