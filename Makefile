@@ -78,11 +78,12 @@ logs: setup ## show the server's logs [PORT=]
 	@$(RUN) -m archives logs $(port)
 
 .PHONY: predict
-predict: setup ## one prediction: MODEL=intent TEXT="…" [PORT=]
-	@$(RUN) -m archives predict --model $(MODEL) --text "$$TEXT" $(port)
+predict: setup ## one prediction: MODEL=intent TEXT="…", or MODEL=qa QUESTION="…" CONTEXT="…" [PORT=]
+	@$(RUN) -m archives predict --model $(MODEL) $(port) \
+	  $(if $(QUESTION),--question "$$QUESTION" --context "$$CONTEXT",--text "$$TEXT")
 
 .PHONY: evaluate
-evaluate: setup ## accuracy of a served model on a labelled file: MODEL=intent FILE=… [ARGS="--label-column intent"]
+evaluate: setup ## accuracy (exact match and F1) of a served model: MODEL=intent FILE=… [ARGS="--label-column intent"]
 	@$(RUN) -m archives evaluate --model $(MODEL) --file $(FILE) $(port) $(ARGS)
 
 .PHONY: token
@@ -112,4 +113,4 @@ lock: setup ## pin all dependencies anew, for Python 3.10 to 3.13
 	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade \
 	  --no-header --no-annotate --quiet -o constraints.txt
 
-export TEXT
+export TEXT QUESTION CONTEXT

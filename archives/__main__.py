@@ -3,6 +3,7 @@
 python -m archives build intent
 python -m archives serve --models intent
 python -m archives predict --model intent --text "translate this into French"
+python -m archives predict --model qa --question "Who wrote it?" --context "The letter was written by Ada."
 python -m archives stop
 """
 
@@ -81,17 +82,22 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--model", required=True)
     given = predict.add_mutually_exclusive_group(required=True)
     given.add_argument("--text")
-    given.add_argument("--file", type=Path, help="a text file, sent as one text")
+    given.add_argument("--context", help="what answers the --question")
+    given.add_argument("--file", type=Path, help="a text file, sent as one text, or as the context of the --question")
     given.add_argument("--json", help='a whole request, e.g. \'{"text": "...", "top_k": 1}\'')
+    predict.add_argument("--question", help="to a question-answering model, with --context or --file")
     predict.set_defaults(command=_predict)
 
     evaluate = commands.add_parser(
-        "evaluate", help="accuracy of a served model on a labelled .csv, .tsv or .jsonl file"
+        "evaluate",
+        help="accuracy of a served model on a labelled .csv, .tsv or .jsonl file, "
+        "or exact match and F1 on a .json file in SQuAD's official format",
     )
     evaluate.add_argument("--model", required=True)
     evaluate.add_argument("--file", type=Path, required=True)
     evaluate.add_argument("--text-column", default="text", help="default: %(default)s")
     evaluate.add_argument("--label-column", default="label", help="default: %(default)s")
+    evaluate.add_argument("--predictions", type=Path, help="where to write the answers to questions: id -> text")
     evaluate.set_defaults(command=_evaluate)
 
     for command in (build, verify, serve):
@@ -189,9 +195,14 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from archives.evaluate import evaluate
+    from archives.evaluate_questions import evaluate_questions, is_official
 
     with _client(arguments) as client:
-        print(json.dumps(evaluate(client, arguments.file, arguments.text_column, arguments.label_column)))
+        if is_official(arguments.file):
+            figures = evaluate_questions(client, arguments.file, arguments.predictions)
+        else:
+            figures = evaluate(client, arguments.file, arguments.text_column, arguments.label_column)
+    print(json.dumps(figures))
 
 
 @contextlib.contextmanager
@@ -216,12 +227,21 @@ def _request(arguments: argparse.Namespace) -> dict[str, object]:
         if not isinstance(request, dict):
             raise ServerError(f"--json: expected an object, got {arguments.json}")
         return request
-    if arguments.text is not None:
-        return {"text": arguments.text}
+    asks = arguments.question is not None
+    if arguments.file is not None:
+        text = _read_text(arguments.file)
+    elif asks is (arguments.context is not None):
+        text = arguments.context if asks else arguments.text
+    else:
+        raise ServerError("--question and --context (or --file) belong together")
+    return {"question": arguments.question, "context": text} if asks else {"text": text}
+
+
+def _read_text(path: Path) -> str:
     try:
-        return {"text": arguments.file.read_text(encoding="utf-8")}
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(f"--file {arguments.file}: {error}") from error
+        raise ServerError(f"--file {path}: {error}") from error
 
 
 def _require_server_packages() -> None:

@@ -25,8 +25,10 @@ from handlers.text.integrity import sha256, write_integrity
 MODEL_CONFIGS = Path(__file__).parent.parent / "configs" / "serving" / "models"
 HANDLERS = Path(handlers.__file__).parent
 # TorchServe's entry for each task of metadata.json.
-ENTRIES = {"text-classification": "classification.py"}
-PACKED = ("model_int8.onnx", "tokenizer.json", "labels.json", "golden.json")
+ENTRIES = {"text-classification": "classification.py", "question-answering": "question_answering.py"}
+# Files of the export that go into the archive beside metadata.json.
+COMMON = ("model_int8.onnx", "tokenizer.json", "golden.json")
+PACKED = {"text-classification": (*COMMON, "labels.json"), "question-answering": COMMON}
 
 
 def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
@@ -39,7 +41,7 @@ def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
     metadata = read_export(export, name)
     with tempfile.TemporaryDirectory(prefix="archive-") as temporary:
         stage = Path(temporary, "stage")
-        stage_files(export, stage)
+        stage_files(export, stage, metadata["task"])
         model = run_archiver(name, metadata, stage, Path(temporary))
         fix_creation_time(model / "MAR-INF" / "MANIFEST.json", metadata["created"])
         write_integrity(model)
@@ -62,7 +64,7 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
         raise ArchiveError(f"{path} is damaged ({error!r}): {again}") from error
     if task not in ENTRIES:
         raise ArchiveError(f"{path}: no handler for task {task!r}; there are handlers for {', '.join(ENTRIES)}")
-    for file in PACKED:
+    for file in PACKED[task]:
         if not (export / file).is_file():
             raise ArchiveError(f"{export / file} is missing: {again}")
         if sha256(export / file) != digests.get(file):
@@ -70,11 +72,11 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
     return metadata
 
 
-def stage_files(export: Path, stage: Path) -> None:
+def stage_files(export: Path, stage: Path, task: str) -> None:
     """Lays out what goes into the archive beside the entry: the exported files and the handlers as a package."""
     entries = shutil.ignore_patterns("__pycache__", *ENTRIES.values())
     shutil.copytree(HANDLERS, stage / "handlers", ignore=entries)
-    for file in (*PACKED, "metadata.json"):
+    for file in (*PACKED[task], "metadata.json"):
         shutil.copy(export / file, stage)
 
 

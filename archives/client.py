@@ -4,6 +4,8 @@
 
     with Client(model="intent") as intent:
         intent.classify("translate this into French")  # -> "translation"
+    with Client(model="qa") as qa:
+        qa.answer("Who wrote it?", "The letter was written by Ada.")  # -> "Ada"
 
 It needs `requests` only. Without url and token it finds the server running on this machine and its key.
 """
@@ -29,7 +31,7 @@ from handlers.text.fields import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
-MAX_BYTES = 4_000_000  # of one request, well below the server's limit of 6,553,500
+MAX_BYTES = 200_000  # of one request of a batch: a few seconds of a worker's time where texts are long
 FIRST_WAIT = 0.1  # seconds; doubled at each retry
 JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
@@ -114,6 +116,10 @@ class Client:
         """The label of a text: stands in for any `classify(text) -> label` of the calling service."""
         return str(self.predict(text)["label"])
 
+    def answer(self, question: str, context: str) -> str:
+        """The part of the context that answers the question."""
+        return str(self.predict({"question": question, "context": context})["answer"])
+
     def predict(self, request: Request) -> dict[str, Any]:
         """The model's answer to a text, or to a whole request such as `{"question": ..., "context": ...}`.
 
@@ -123,7 +129,10 @@ class Client:
         return dict(self._post(_request(request)))
 
     def predict_batch(self, requests: Iterable[Request]) -> list[dict[str, Any]]:
-        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow."""
+        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow.
+
+        A request is a text, or the fields of one instance, such as `{"question": ..., "context": ...}`.
+        """
         answers: list[dict[str, Any]] = []
         for chunk in _chunks(map(_request, requests)):
             answers.extend(self._post_instances(chunk, len(answers)))
@@ -143,6 +152,11 @@ class Client:
         try:
             return list(self._post({"instances": instances})["predictions"])
         except BadRequest as error:
+            if error.status == 413 and len(instances) > 1:
+                # Together they are too much for the model, or their answers for the server.
+                half = len(instances) // 2
+                first = self._post_instances(instances[:half], offset)
+                return first + self._post_instances(instances[half:], offset + half)
             raise _counted_from(error, offset) from None
 
     def _post(self, body: Mapping[str, Any]) -> Any:

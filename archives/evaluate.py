@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from archives.client import Client
 from archives.errors import ServerError
@@ -45,15 +45,28 @@ def _pair(row: Any, text_column: str, label_column: str, where: str) -> tuple[st
     return str(row[text_column]), str(row[label_column])
 
 
+def ending(path: Path) -> str:
+    """What the file's name says of its format, without `.gz`."""
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix
+
+
+def open_text(path: Path) -> IO[str]:
+    """The file's text, unpacked where it is gzipped; without a byte order mark, with its own line ends."""
+    opened = (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="")
+    return cast(IO[str], opened)
+
+
 def _rows(path: Path) -> Iterator[Any]:
-    ending = (path.with_suffix("") if path.suffix == ".gz" else path).suffix
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-            if ending == ".jsonl":
+        with open_text(path) as file:
+            if ending(path) == ".jsonl":
                 yield from map(json.loads, file)
-            elif ending in DELIMITERS:
-                yield from csv.DictReader(file, delimiter=DELIMITERS[ending])
+            elif ending(path) in DELIMITERS:
+                yield from csv.DictReader(file, delimiter=DELIMITERS[ending(path)])
             else:
-                raise ServerError(f"{path}: expected a .csv, .tsv or .jsonl file, or one of these with .gz")
-    except (OSError, ValueError, csv.Error) as error:
+                raise ServerError(
+                    f"{path}: expected a .csv, .tsv or .jsonl file of texts with labels, or a .json file in SQuAD's "
+                    "official format, or one of these with .gz"
+                )
+    except (OSError, EOFError, ValueError, csv.Error) as error:
         raise ServerError(f"{path} cannot be read: {error}") from error

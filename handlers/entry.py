@@ -18,8 +18,8 @@ class TextHandler(ABC):
     """A subclass names the pipeline of its task."""
 
     @abstractmethod
-    def load_pipeline(self, folder: Path, settings: Mapping[str, Any]) -> Any:
-        """The pipeline of an unpacked archive. Implementations import it inside, after the check."""
+    def pipeline(self) -> Any:
+        """The class of the task's pipeline. Implementations import it inside, after the check."""
 
     def initialize(self, context: Any) -> None:
         """Called by TorchServe once a worker.
@@ -30,13 +30,12 @@ class TextHandler(ABC):
         check_integrity(folder)
         check_origin(folder)
         from handlers.service import BatchService
-        from handlers.settings import HandlerSettings
 
         # There is one worker a core: the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        settings = HandlerSettings.read(context.model_yaml_config)
-        pipeline = self.load_pipeline(folder, settings.of_pipeline())
-        self.service = BatchService(pipeline, context, settings.max_batch_rows)
+        pipeline = self.pipeline()
+        settings = pipeline.settings.read(context.model_yaml_config)
+        self.service = BatchService(pipeline.load(folder, **settings.of_pipeline()), context, settings.max_batch_rows)
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """Called by TorchServe once a batch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from handlers.text.packing import pack
 
 Logits = dict[str, NDArray[np.float32]]
+TokenLogits = dict[str, list[NDArray[np.float32]]]
+EMPTY = np.empty(0, np.float32)
 
 
 class OnnxModel:
@@ -28,19 +30,35 @@ class OnnxModel:
         self.outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[Logits, int]:
-        """Each output by name, [rows, classes] in the order of `rows`, and the tokens run, padding included."""
-        lengths = [len(row) for row in rows]
+        """Outputs [rows, classes] by name, in the order of `rows`, and the tokens run, padding included."""
         logits: Logits = {}
         padded_tokens = 0
-        for batch in pack(lengths, budget, max_rows):
-            ids, mask = pad([rows[i] for i in batch])
-            padded_tokens += ids.size
-            outputs = self._session.run(self.outputs, {"input_ids": ids, "attention_mask": mask})
+        for batch, size, outputs in self._batches(rows, budget, max_rows):
+            padded_tokens += size
             for name, values in zip(self.outputs, outputs, strict=True):
                 if name not in logits:
                     logits[name] = np.empty((len(rows), values.shape[1]), np.float32)
                 logits[name][batch] = values
         return logits, padded_tokens
+
+    def run_tokens(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[TokenLogits, int]:
+        """The same for outputs [rows, tokens]: of each row [its tokens], without those of its padding."""
+        logits: TokenLogits = {name: [EMPTY] * len(rows) for name in self.outputs}
+        padded_tokens = 0
+        for batch, size, outputs in self._batches(rows, budget, max_rows):
+            padded_tokens += size
+            for name, values in zip(self.outputs, outputs, strict=True):
+                for i, of_row in zip(batch, values, strict=True):
+                    logits[name][i] = of_row[: len(rows[i])]
+        return logits, padded_tokens
+
+    def _batches(
+        self, rows: Sequence[Sequence[int]], budget: int, max_rows: int
+    ) -> Iterator[tuple[list[int], int, list[NDArray[np.float32]]]]:
+        """Of each micro-batch the row numbers, the tokens with padding, and the outputs in the order of `outputs`."""
+        for batch in pack([len(row) for row in rows], budget, max_rows):
+            ids, mask = pad([rows[i] for i in batch])
+            yield batch, ids.size, self._session.run(self.outputs, {"input_ids": ids, "attention_mask": mask})
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

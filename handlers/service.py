@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
+from handlers.base_pipeline import EncodedBatch
 from handlers.metrics import BatchMetrics
 from handlers.text.errors import RequestError
 from handlers.text.payload import read_payload
@@ -37,11 +38,9 @@ class BatchService:
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """One JSON text a request row, in order; a row that is wrong gets its own status and error."""
         start = perf_counter()
-        parsed = self._admitted([self._parsed(row) for row in rows])
-        good = [request for request in parsed if not isinstance(request, RequestError)]
-        answers, values = self._answered(good, start)
-        results = iter(answers)
-        told = [request if isinstance(request, RequestError) else next(results) for request in parsed]
+        parsed = self._admitted([self._parsed(row) for row in rows], self.pipeline.least_rows)
+        answers, values = self._answered(good(parsed), start)
+        told = merged(parsed, answers)
         if self.metrics:
             values["batch_fill"] = len(rows) / self.batch_size
             values["rejected_rows_total"] = sum(isinstance(one, RequestError) and one.status < 500 for one in told)
@@ -55,19 +54,20 @@ class BatchService:
         except RequestError as error:
             return error
 
-    def _admitted(self, parsed: list[Any]) -> list[Any]:
-        """Puts an error in place of the largest requests where a batch has more rows than a worker answers in time.
-
-        The small ones come first, and at least one request is always admitted.
-        """
-        sizes = {i: len(request.instances) for i, request in enumerate(parsed) if not isinstance(request, RequestError)}
-        rows = 0
+    def _admitted(self, requests: list[Any], rows_of: Callable[[Any], int]) -> list[Any]:
+        """Puts an error in place of the largest requests where a batch has more rows than a worker answers in time."""
+        sizes = {i: rows_of(request) for i, request in enumerate(requests) if not isinstance(request, RequestError)}
+        admitted, rows = list(requests), 0
         for i in sorted(sizes, key=sizes.__getitem__):
-            if rows and rows + sizes[i] > self.max_batch_rows:
-                message = f"the server is busy; send these {sizes[i]} instances again, or fewer of them"
-                parsed[i] = RequestError(429, "too_many_rows", message, "instances")
-            rows += sizes[i]
-        return parsed
+            if sizes[i] > self.max_batch_rows:
+                message = f"the request makes {sizes[i]} rows for the model, more than {self.max_batch_rows}; split it"
+                admitted[i] = RequestError(413, "too_many_rows", message)
+            elif rows + sizes[i] > self.max_batch_rows:
+                message = f"the server is busy; send these {sizes[i]} rows for the model again, or fewer of them"
+                admitted[i] = RequestError(429, "busy", message)
+            else:
+                rows += sizes[i]
+        return admitted
 
     def _answered(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
         """JSON answers and metric values. After a failure each request is tried alone, so that no other is lost."""
@@ -82,21 +82,35 @@ class BatchService:
         return [self._answered([request], start)[0][0] for request in requests], {}
 
     def _three_steps(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
-        batch = self.pipeline.encode(requests)
-        encoded = perf_counter()
+        encoded = self._admitted(self.pipeline.encode(requests).requests, lambda request: len(request.rows))
+        batch = EncodedBatch(good(encoded))
+        if not batch.requests:
+            return encoded, {}
+        encoded_at = perf_counter()
         outputs = self.pipeline.run(batch)
-        ran = perf_counter()
-        answers: list[str | RequestError] = [_sendable(to_json(answer)) for answer in self.pipeline.decode(outputs)]
+        ran_at = perf_counter()
+        answers = merged(encoded, [_sendable(to_json(answer)) for answer in self.pipeline.decode(outputs)])
         return answers, {
-            "encode_seconds": encoded - start,
-            "run_seconds": ran - encoded,
-            "decode_seconds": perf_counter() - ran,
+            "encode_seconds": encoded_at - start,
+            "run_seconds": ran_at - encoded_at,
+            "decode_seconds": perf_counter() - ran_at,
             "padding_ratio": 1 - batch.tokens / outputs.padded_tokens,
             "batch_kilotokens": outputs.padded_tokens / 1000,
             "rows_total": len(batch.rows),
             "tokens_total": batch.tokens,
             "padded_tokens_total": outputs.padded_tokens,
         }
+
+
+def good(items: list[Any]) -> list[Any]:
+    """Those that are no error."""
+    return [item for item in items if not isinstance(item, RequestError)]
+
+
+def merged(items: list[Any], answers: Iterable[Any]) -> list[Any]:
+    """The items with an answer in place of each that is no error."""
+    remaining = iter(answers)
+    return [item if isinstance(item, RequestError) else next(remaining) for item in items]
 
 
 def log_failure(error: Exception) -> None:
@@ -109,8 +123,8 @@ def log_failure(error: Exception) -> None:
 def _sendable(answer: str) -> str | RequestError:
     if len(answer) <= MAX_ANSWER_BYTES:
         return answer
-    message = f"the answer has {len(answer)} bytes, more than {MAX_ANSWER_BYTES}; send fewer instances or a lower top_k"
-    return RequestError(413, "answer_too_large", message, "instances")
+    message = f"the answer has {len(answer)} bytes, more than {MAX_ANSWER_BYTES}; split the request, or lower top_k"
+    return RequestError(413, "answer_too_large", message)
 
 
 def _told(i: int, answer: str | RequestError, context: Any) -> str:

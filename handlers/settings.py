@@ -10,7 +10,7 @@ from typing import Any
 @dataclass(frozen=True)
 class HandlerSettings:
     """`token_budget` and `max_rows` bound the padded tokens and rows of a micro-batch, `max_batch_rows` the rows of all
-    requests of a TorchServe batch; `threads` are ONNX Runtime's.
+    requests of a TorchServe batch; `threads` are ONNX Runtime's. A task's own settings are fields of a subclass.
     """
 
     model_file: str

@@ -50,3 +50,8 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Ids of each row -> `input_ids` and `attention_mask`, int64 [rows, longest]; padding id 0, masked."""
     ids, mask = onnx_model.pad(rows)
     return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def on_cuda() -> bool:
+    """Whether batches should lie in memory that a GPU can copy from."""
+    return torch.cuda.is_available()

@@ -1,7 +1,5 @@
 """Labelled texts as a Lightning data module: read, checked, split, tokenised once and cached, batched by length."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,9 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
-import tokenizers
 import torch
 from datasets import Dataset
 from lightning import LightningDataModule
@@ -20,11 +16,13 @@ from torch.utils.data import DataLoader
 
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.backbones import EMBEDDED, load_tokenizer_json
-from lightning_modules.batching import LengthGroupedSampler, pad
+from lightning_modules.batching import LengthGroupedSampler, on_cuda, pad
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
+from lightning_modules.splits import with_missing_parts
 from lightning_modules.synthetic.files import SyntheticIntents
 from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_table
+from lightning_modules.token_cache import cached_rows
 
 PARTS = ("train", "val", "test")
 GENERATED_COLUMNS = Columns("text", "intent", "complexity")
@@ -93,11 +91,7 @@ class ClassificationData(LightningDataModule):
             for part, path in files.items()
             if path is not None
         }
-        left = 1.0  # of the training file: both shares are of the whole
-        for part, share in self.shares.items():
-            if part not in tables:
-                tables["train"], tables[part] = split_off(tables["train"], share / left, self.seed)
-                left -= share
+        tables = with_missing_parts(tables, self.shares, lambda table, share: split_off(table, share, self.seed))
         return {part: self._known(tables["train"], tables[part]) for part in PARTS}
 
     @cached_property
@@ -191,21 +185,8 @@ class ClassificationData(LightningDataModule):
                 "complexity_target": [level_ids.get(level, IGNORED) for level in batch["complexity"]],
             }
 
-        # Named by content: by default the name depends on the file's time, and on the tokenizer object, which has no
-        # stable hash.
-        columns = [table.rows[column][:] for column in ("text", "label", "complexity")]
-        key = [columns, self.labels, self.complexity_labels, self.max_length, self.tokenizer_json]
-        key += [CHARACTERS_PER_TOKEN, tokenizers.__version__]
-        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-        folder = Path(datasets.config.HF_DATASETS_CACHE) / "tokenised"
-        folder.mkdir(parents=True, exist_ok=True)
-        return table.rows.map(
-            encode,
-            batched=True,
-            remove_columns=table.rows.column_names,
-            new_fingerprint=name[:16],
-            cache_file_name=str(folder / f"{name}.arrow"),
-        )
+        settings = [self.labels, self.complexity_labels, self.max_length, self.tokenizer_json, CHARACTERS_PER_TOKEN]
+        return cached_rows(table.rows.select_columns(["text", "label", "complexity"]), encode, settings)
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
@@ -213,8 +194,6 @@ def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
 
     What was dropped from the file before stays with the first.
     """
-    if not 0 < share < 1:
-        raise UserError(f"a share of {share} cannot be split off {table.path}: give one between 0 and 1")
     generator = np.random.default_rng(seed)
     labels = np.asarray(table.rows["label"])
     taken: list[int] = []
@@ -238,7 +217,3 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         "labels": torch.tensor([row["target"] for row in rows]),
         "complexity": torch.tensor([row["complexity_target"] for row in rows]),
     }
-
-
-def on_cuda() -> bool:
-    return torch.cuda.is_available()

@@ -1,23 +1,21 @@
-"""The text classifier as a Lightning module: losses, metrics, optimiser and schedule."""
+"""The text classifier as a Lightning module: losses and metrics."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
-from transformers import get_cosine_schedule_with_warmup
 
-from lightning_modules.backbones import EMBEDDED, encoder_layers, load_encoder
-from lightning_modules.errors import UserError
+from lightning_modules.backbones import EMBEDDED
+from lightning_modules.fine_tuner import FineTuner, trainable_encoder
 from lightning_modules.network import Pooling, TextClassifier
 
 IGNORED = -100  # the target of a row without a complexity; cross_entropy's default ignore_index
 
 
-class Classifier(LightningModule):
+class Classifier(FineTuner):
     """Fine-tunes an encoder with a label head and an optional complexity head, trained jointly.
 
     Args:
@@ -28,6 +26,7 @@ class Classifier(LightningModule):
         pooling: how token vectors become one: the first (`cls`), their mean or maximum, or learned attention.
         layer_norm: normalise the pooled vector before the heads.
         dropout: on the pooled vector.
+        encoder_dropout: inside the encoder; null: as it was pretrained.
         freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
         gradient_checkpointing: trade time for memory.
         complexity_weight: weight of the complexity loss beside the label loss.
@@ -36,8 +35,10 @@ class Classifier(LightningModule):
         learning_rate: peak, of the encoder.
         head_learning_rate: peak, of pooling and heads; null: the encoder's.
         weight_decay: AdamW's, not on biases and normalisation.
-        warmup_ratio: share of the steps with a rising rate, before the cosine decay to zero.
+        warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
+
+    network: TextClassifier
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Classifier(LightningModule):
         pooling: Pooling = "mean",
         layer_norm: bool = False,
         dropout: float = 0.1,
+        encoder_dropout: float | None = None,
         freeze_layers: int = 0,
         gradient_checkpointing: bool = False,
         complexity_weight: float = 0.3,
@@ -56,22 +58,23 @@ class Classifier(LightningModule):
         learning_rate: float = 5e-5,
         head_learning_rate: float | None = None,
         weight_decay: float = 0.01,
-        warmup_ratio: float = 0.1,
+        warmup: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            learning_rate=learning_rate,
+            head_learning_rate=head_learning_rate,
+            weight_decay=weight_decay,
+            warmup=warmup,
+        )
         self.save_hyperparameters()
         self.complexity_weight = complexity_weight
         self.label_smoothing = label_smoothing
-        self.learning_rate = learning_rate
-        self.head_learning_rate = learning_rate if head_learning_rate is None else head_learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        encoder = load_encoder(backbone)
-        freeze(encoder, freeze_layers)
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler.requires_grad_(False)  # BERT's own, not used here: DDP would wait for its gradients
-        if gradient_checkpointing:
-            encoder.gradient_checkpointing_enable()
+        encoder = trainable_encoder(
+            backbone,
+            freeze_layers=freeze_layers,
+            dropout=encoder_dropout,
+            gradient_checkpointing=gradient_checkpointing,
+        )
         self.network = TextClassifier(encoder, len(labels), len(complexity_labels), pooling, layer_norm, dropout)
         self.network.train()  # from_pretrained leaves an encoder without its dropout
         self.label_weights: Tensor | None
@@ -84,12 +87,6 @@ class Classifier(LightningModule):
             }
         )
         self.val_metrics = metrics.clone(prefix="val_")
-
-    def setup(self, stage: str) -> None:
-        length = self.trainer.datamodule.max_length  # type: ignore[attr-defined]  # set by the trainer
-        positions = getattr(self.network.encoder.config, "max_position_embeddings", length)
-        if length > positions:
-            raise UserError(f"data.max_length is {length}, but the backbone has {positions} positions: give no more")
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Ids and mask, int64 [rows, tokens] -> `logits`, and `complexity_logits` where there is that head."""
@@ -122,33 +119,3 @@ class Classifier(LightningModule):
         self.val_metrics.update(logits, batch["labels"])
         self.log("val_loss", loss, batch_size=rows, on_epoch=True, sync_dist=True)
         self.log_dict(self.val_metrics, batch_size=rows, on_epoch=True, prog_bar=True)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self._parameter_groups())
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = get_cosine_schedule_with_warmup(optimizer, int(self.warmup_ratio * steps), steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        rates = {True: self.learning_rate, False: self.head_learning_rate}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad:
-                key = (name.startswith("encoder."), parameter.ndim > 1)
-                groups.setdefault(key, []).append(parameter)
-        return [
-            {"params": parameters, "lr": rates[encoder], "weight_decay": self.weight_decay * decays}
-            for (encoder, decays), parameters in groups.items()
-        ]
-
-
-def freeze(encoder: nn.Module, layers: int) -> None:
-    """Stops the gradients of the embeddings and the first `layers` layers; 0 freezes nothing."""
-    stack = encoder_layers(encoder)
-    if not 0 <= layers <= len(stack):
-        raise UserError(
-            f"model.freeze_layers is {layers}, but the backbone has {len(stack)} layers: give 0 to {len(stack)}"
-        )
-    if layers:
-        for module in (encoder.embeddings, *stack[:layers]):
-            module.requires_grad_(False)

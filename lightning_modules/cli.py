@@ -15,9 +15,10 @@ from lightning_modules.devices import best_precision
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.history import History
-from lightning_modules.run import finish
+from lightning_modules.run import finish, task_of
 from lightning_modules.settings import Export
 from lightning_modules.step_seed import StepSeed
+from lightning_modules.throughput import Throughput
 
 
 class BundleCLI(LightningCLI):
@@ -53,6 +54,9 @@ class BundleCLI(LightningCLI):
         trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
         trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))  # type: ignore[attr-defined]
         return trainer
+
+    def before_fit(self) -> None:
+        self._initialised("gate").refuse_unknown(task_of(self.model).gated)
 
     def after_fit(self) -> None:
         """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""
@@ -130,7 +134,8 @@ class RunConfig(SaveConfigCallback):
 
 SETTINGS: dict[str, Any] = {
     "save_config_callback": RunConfig,
-    "trainer_defaults": {"callbacks": [History(), StepSeed()]},
+    # the sanity check takes the whole validation part: its figures are those before training
+    "trainer_defaults": {"callbacks": [History(), StepSeed(), Throughput()], "num_sanity_val_steps": -1},
     "auto_configure_optimizers": False,
     # a misspelt option must not be taken for a longer one
     "parser_kwargs": {"allow_abbrev": False},

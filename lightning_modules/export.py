@@ -1,7 +1,7 @@
-"""A trained classifier as files that need neither Lightning nor a training framework.
+"""A trained model as files that need neither Lightning nor a training framework.
 
 The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
-tokenizer.json, labels.json, golden.json, metadata.json, and hf/ for `from_pretrained`.
+tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and what a task has of its own (labels.json).
 """
 
 import json
@@ -22,10 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from handlers.pipeline import ClassificationPipeline
+from handlers.base_pipeline import Pipeline
 from handlers.text.integrity import sha256
-from handlers.text.tokenization import TextEncoder
-from lightning_modules.network import TextClassifier
+from lightning_modules.network import Network, SpanExtractor
 
 FP32, INT8 = "model.onnx", "model_int8.onnx"
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -35,7 +34,7 @@ GOLDEN_ROWS = 32
 class _Outputs(nn.Module):
     """The network with its outputs as a tuple, which is what an ONNX graph has."""
 
-    def __init__(self, network: TextClassifier) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -43,7 +42,7 @@ class _Outputs(nn.Module):
         return tuple(self.network(input_ids, attention_mask).values())
 
 
-def write_model(folder: Path, network: TextClassifier, tokenizer_json: str, opset: int) -> None:
+def write_model(folder: Path, network: Network, tokenizer_json: str, opset: int) -> None:
     """Writes the weights in all forms, and the tokenizer."""
     network = network.eval().float().cpu()
     write_onnx(network, folder / FP32, opset)
@@ -51,8 +50,8 @@ def write_model(folder: Path, network: TextClassifier, tokenizer_json: str, opse
     write_hf(network, tokenizer_json, folder / "hf")
 
 
-def write_onnx(network: TextClassifier, path: Path, opset: int) -> None:
-    """fp32 ONNX with free row and token counts; outputs `logits` and, with that head, `complexity_logits`."""
+def write_onnx(network: Network, path: Path, opset: int) -> None:
+    """fp32 ONNX with free row and token counts; outputs named as the network's."""
     attention = network.encoder.config._attn_implementation
     network.encoder.set_attn_implementation("eager")
     # Two tensors: one given twice would become one input.
@@ -105,11 +104,18 @@ def _write_blockwise(model: onnx.ModelProto, path: Path) -> None:
 INT8_METHODS = {"dynamic": _write_dynamic, "blockwise": _write_blockwise}
 
 
-def write_hf(network: TextClassifier, tokenizer_json: str, folder: Path) -> None:
-    """The encoder for `AutoModel.from_pretrained`, its tokenizer, and pooling and heads as `heads.safetensors`."""
-    network.encoder.save_pretrained(folder)
-    heads = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("encoder.")}
-    save_file(heads, folder / "heads.safetensors")
+def write_hf(network: Network, tokenizer_json: str, folder: Path) -> None:
+    """The weights and the tokenizer for transformers' `from_pretrained`.
+
+    Question answering as `AutoModelForQuestionAnswering`; a classifier's encoder as `AutoModel`, its pooling and heads,
+    for which transformers has no class, as `heads.safetensors`.
+    """
+    if isinstance(network, SpanExtractor):
+        network.as_transformers().save_pretrained(folder)
+    else:
+        network.encoder.save_pretrained(folder)
+        heads = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("encoder.")}
+        save_file(heads, folder / "heads.safetensors")
     (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
     # Without this, transformers would send token types, which a DistilBERT refuses.
     inputs = ["input_ids", "attention_mask"]
@@ -123,36 +129,22 @@ def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequenc
     write_json(folder / "labels.json", content)
 
 
-def write_golden(folder: Path, texts: Sequence[str]) -> None:
-    """Requests of real rows with the INT8 model's answers, each answered alone, for checks of an archive."""
-    pipeline = ClassificationPipeline.load(folder, model_file=INT8)
-    chosen = np.linspace(0, len(texts) - 1, min(GOLDEN_ROWS, len(texts)), dtype=int)
-    requests = [{"text": texts[int(i)]} for i in chosen]
-    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in requests]
+def write_golden(folder: Path, pipeline: Pipeline[Any, Any, Any], requests: Sequence[Mapping[str, Any]]) -> None:
+    """`golden.json`: requests of real rows with the answers of `pipeline`, each alone, for checks of an archive."""
+    chosen = np.linspace(0, len(requests) - 1, min(GOLDEN_ROWS, len(requests)), dtype=int)
+    picked = [dict(requests[int(i)]) for i in chosen]
+    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in picked]
     write_json(folder / "golden.json", golden)
 
 
-def facts(
-    *,
-    name: str,
-    version: str,
-    backbone: str,
-    pooling: str,
-    layer_norm: bool,
-    encoder: TextEncoder,
-    labels: Sequence[str],
-) -> dict[str, Any]:
+def facts(*, name: str, version: str, task: str, backbone: str, of_task: Mapping[str, Any]) -> dict[str, Any]:
     """What `metadata.json` says of the model, without its figures and files."""
     return {
         "name": name,
         "version": version,
-        "task": "text-classification",
+        "task": task,
         "backbone": backbone,
-        "pooling": pooling,
-        "layer_norm": layer_norm,
-        "max_length": encoder.max_length,
-        "labels": list(labels),
-        "preprocessing": {"max_length": encoder.max_length, "max_characters": encoder.max_characters},
+        **of_task,
         "libraries": {library: metadata.version(library) for library in LIBRARIES},
         "git_commit": git_commit(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""The forms of one trained classifier (torch, ONNX, INT8) side by side on the same rows."""
+"""The forms of one trained model (torch, ONNX, INT8) side by side on the same rows."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,52 +7,76 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from handlers.onnx_model import Logits
-from handlers.pipeline import ClassificationPipeline
+from handlers.base_pipeline import Pipeline
+from lightning_modules import export
 from lightning_modules.batching import pad
 from lightning_modules.benchmark import Run, compare_speed
-from lightning_modules.network import TextClassifier
+from lightning_modules.network import Network
 from lightning_modules.settings import Export
+from lightning_modules.task import Outputs, Row, Task
 
-Row = dict[str, Any]
 SPEED_ROWS = 256
-AGREEMENTS = {"logits": "agreement", "complexity_logits": "complexity_agreement"}
+AnyPipeline = Pipeline[Any, Any, Any]
 
 
 @torch.inference_mode()
-def torch_logits(network: TextClassifier, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Logits:
-    """fp32 outputs by name, [rows, classes] in the order of `rows`, in batches of similar lengths."""
+def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Outputs:
+    """fp32 outputs by name in the order of `rows`, run in batches of similar lengths."""
     device = next(network.parameters()).device
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    logits: Logits = {}
+    outputs: dict[str, list[Any]] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         ids, mask = pad([rows[i] for i in batch])
         for name, values in network(ids.to(device), mask.to(device)).items():
-            logits.setdefault(name, np.empty((len(rows), values.shape[1]), np.float32))[batch] = values.cpu().numpy()
-    return logits
+            of_rows = outputs.setdefault(name, [None] * len(rows))
+            for i, value in zip(batch, values.float().cpu().numpy(), strict=True):
+                of_rows[i] = value[: len(rows[i])] if network.per_token else value
+    return outputs
 
 
-def onnx_logits(pipeline: ClassificationPipeline, rows: Sequence[Sequence[int]]) -> Logits:
+def onnx_outputs(pipeline: AnyPipeline, rows: Sequence[Sequence[int]]) -> Outputs:
     """The same through an exported form, in the micro-batches that serving makes."""
-    logits, _ = pipeline.model.run(rows, pipeline.token_budget, pipeline.max_rows)
-    return logits
+    return pipeline.logits(rows)[0]
 
 
-def quality(logits: Logits, reference: Logits, targets: NDArray[np.int64]) -> Row:
-    """Of one form against torch's `reference`.
+def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
+    """Quality, size and speed of torch, ONNX and INT8, with as many threads each, and the bounds they miss.
 
-    `accuracy`; `agreement` and, with that head, `complexity_agreement`, the share of rows with torch's label;
-    `max_logit_difference`, over all heads.
+    INT8 is made by the fastest method that holds the bounds. The first `settings.check_rows` rows are compared.
     """
-    same = {name: float((logits[name].argmax(axis=1) == reference[name].argmax(axis=1)).mean()) for name in reference}
-    return {
-        "accuracy": float((logits["logits"].argmax(axis=1) == targets).mean()),
-        **{AGREEMENTS[name]: share for name, share in same.items()},
-        "max_logit_difference": float(max(np.abs(logits[name] - reference[name]).max() for name in reference)),
+    rows = task.rows[: settings.check_rows]
+    reference = {name: values[: len(rows)] for name, values in reference.items()}
+    threads = torch.get_num_threads()
+    onnx: AnyPipeline = task.pipeline.load(folder, model_file=export.FP32, threads=threads)
+    found = onnx_outputs(onnx, rows)
+    table = {
+        "torch": task.quality(reference, reference),
+        "onnx": task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)},
     }
+    for method in export.INT8_METHODS:
+        export.write_int8(folder, method)
+        int8: AnyPipeline = task.pipeline.load(folder, model_file=export.INT8, threads=threads)
+        found = onnx_outputs(int8, rows)
+        table["int8"] = task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)}
+        table["int8"]["method"] = method
+        misses = task.missed_int8(table["int8"], table["torch"], settings)
+        if not misses:
+            break
+        print(f"INT8 by the {method} method: {'; '.join(misses)}")
+    sizes = {"torch": export.weights_mb(folder)} | {
+        form: size_mb(folder / file) for form, file in (("onnx", export.FP32), ("int8", export.INT8))
+    }
+    speeds = speed(task.network, {"onnx": onnx, "int8": int8}, rows)
+    full = {form: {**row, "size_mb": sizes[form], **speeds[form]} for form, row in table.items()}
+    return full, missed_onnx(table["onnx"], settings) + [f"INT8: {miss}" for miss in misses]
+
+
+def max_difference(outputs: Outputs, reference: Outputs) -> float:
+    """The largest difference of two forms' logits, over all heads; NaN where there is one."""
+    pairs = [zip(outputs[name], values, strict=True) for name, values in reference.items()]
+    return float(np.max([np.abs(left - right).max() for pair in pairs for left, right in pair]))
 
 
 def missed_onnx(onnx: Row, settings: Export) -> list[str]:
@@ -66,29 +90,10 @@ def missed_onnx(onnx: Row, settings: Export) -> list[str]:
     ]
 
 
-def missed_int8(int8: Row, torch_accuracy: float, rows: int, settings: Export) -> list[str]:
-    """One sentence for each bound that the INT8 form misses; the bounds are on the label, not on the complexity.
-
-    On few rows a single one can be more than a bound's share: one row of difference is always accepted.
-    """
-    misses = []
-    if 1 - int8["agreement"] > max(1 - settings.min_agreement, 1.5 / rows) + 1e-9:
-        misses.append(
-            f"it keeps torch's label on {int8['agreement']:.4f} of {rows} rows, "
-            f"less than export.min_agreement {settings.min_agreement}"
-        )
-    loss = torch_accuracy - int8["accuracy"]
-    if loss > max(settings.max_accuracy_loss, 1.5 / rows) + 1e-9:
-        misses.append(f"it loses {loss:.4f} accuracy, more than export.max_accuracy_loss {settings.max_accuracy_loss}")
-    return misses
-
-
-def speed(
-    network: TextClassifier, pipelines: Mapping[str, ClassificationPipeline], rows: Sequence[list[int]]
-) -> dict[str, Row]:
+def speed(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence[list[int]]) -> dict[str, Row]:
     """Latency of one row and rows a second in batches of 32, of every form, in turns on this CPU."""
-    runs: dict[str, Run] = {"torch": partial(torch_logits, network)}
-    runs |= {form: partial(onnx_logits, pipeline) for form, pipeline in pipelines.items()}
+    runs: dict[str, Run] = {"torch": partial(torch_outputs, network)}
+    runs |= {form: partial(onnx_outputs, pipeline) for form, pipeline in pipelines.items()}
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(SPEED_ROWS, len(rows)), dtype=int)]
     return {
         form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}

@@ -1,4 +1,4 @@
-"""Keeps the curve of a run: one record after every validation, carried through checkpoints."""
+"""Keeps the curve of a run: one record after every validation, the first before training, carried through checkpoints."""
 
 from typing import Any
 
@@ -16,9 +16,10 @@ class History(Callback):
         self.records = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            self.records.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
+        if trainer.sanity_checking and self.records:
+            return  # a resumed run validates again what it had reached
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.records.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
 
     def state_dict(self) -> dict[str, Any]:
         return {"records": self.records}

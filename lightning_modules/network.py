@@ -1,12 +1,19 @@
-"""The network of a text classifier: encoder, pooling, a head for the labels and, optionally, one for the complexity."""
+"""The networks: an encoder with what each task puts on it. Their outputs are dicts of logits by output name."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForQuestionAnswering, PreTrainedModel
 
 Pooling = Literal["cls", "mean", "max", "attention"]
+
+
+class Network(nn.Module):
+    """Ids and mask, int64 [rows, tokens] -> logits by output name: [rows, classes], or [rows, tokens] if `per_token`."""
+
+    per_token: ClassVar[bool] = False
+    encoder: PreTrainedModel
 
 
 class Pool(nn.Module):
@@ -32,7 +39,7 @@ class Pool(nn.Module):
         return (hidden * scores.softmax(dim=1)).sum(dim=1)
 
 
-class TextClassifier(nn.Module):
+class TextClassifier(Network):
     """Token ids -> logits [rows, labels], and complexity logits [rows, levels] where `complexity_labels` > 0."""
 
     def __init__(
@@ -60,3 +67,26 @@ class TextClassifier(nn.Module):
         if self.complexity_head is not None:
             outputs["complexity_logits"] = self.complexity_head(pooled)
         return outputs
+
+
+class SpanExtractor(Network):
+    """Token ids of `question, context` -> `start_logits` and `end_logits` of an answer, [rows, tokens] each."""
+
+    per_token = True
+
+    def __init__(self, encoder: PreTrainedModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.config.hidden_size, 2)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        start, end = self.head(hidden).unbind(dim=-1)
+        return {"start_logits": start, "end_logits": end}
+
+    def as_transformers(self) -> PreTrainedModel:
+        """The same weights as transformers' own model for question answering."""
+        model = AutoModelForQuestionAnswering.from_config(self.encoder.config)
+        setattr(model, model.base_model_prefix, self.encoder)
+        model.qa_outputs = self.head
+        return model

@@ -1,106 +1,83 @@
 """What follows training: evaluate the best checkpoint, export it, compare the forms, report, and hold the gates."""
 
+import resource
 import shutil
-from dataclasses import dataclass
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from numpy.typing import NDArray
 
-from handlers.onnx_model import Logits
-from handlers.pipeline import ClassificationPipeline
-from handlers.text.scores import softmax
 from lightning_modules import export
-from lightning_modules.baseline import baseline_figures
-from lightning_modules.classification_data import ClassificationData
-from lightning_modules.classifier import IGNORED, Classifier
+from lightning_modules.classification_task import ClassificationTask
+from lightning_modules.classifier import Classifier
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
-from lightning_modules.evaluation.metrics import Predictions, classification_metrics
-from lightning_modules.evaluation.report import write_report
-from lightning_modules.forms import (
-    Row,
-    missed_int8,
-    missed_onnx,
-    onnx_logits,
-    quality,
-    size_mb,
-    speed,
-    torch_logits,
-)
+from lightning_modules.fine_tuner import FineTuner
+from lightning_modules.forms import compare_forms, torch_outputs
 from lightning_modules.history import History
-from lightning_modules.network import TextClassifier
+from lightning_modules.question_answering import QuestionAnswering
+from lightning_modules.question_task import QuestionTask
 from lightning_modules.settings import Export
+from lightning_modules.task import Task
+from lightning_modules.throughput import Throughput
+
+AnyCallback = TypeVar("AnyCallback", bound=Callback)
+TASKS: dict[type[FineTuner], type[Task]] = {Classifier: ClassificationTask, QuestionAnswering: QuestionTask}
 
 
-def finish(
-    trainer: Trainer, model: Classifier, data: ClassificationData, *, name: str, gate: Gate, settings: Export
-) -> list[str]:
+def task_of(model: FineTuner) -> type[Task]:
+    """What evaluates and exports this model."""
+    return next(task for kind, task in TASKS.items() if isinstance(model, kind))
+
+
+def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export) -> list[str]:
     """Writes `report/` and, when every gate holds, `export/` in the run folder; returns the missed gates' sentences."""
     folder = Path(trainer.default_root_dir)
     load_best(trainer, model)
-    network = model.network.eval().to(trainer.strategy.root_device)
-    rows = data.tokenised["test"]["input_ids"][:]
-    logits = torch_logits(network, rows)
-    if not all(np.isfinite(values).all() for values in logits.values()):
+    model.network.eval().to(trainer.strategy.root_device)
+    task = task_of(model)(model, data)
+    outputs = torch_outputs(task.network, task.rows)
+    if not all(np.isfinite(row).all() for values in outputs.values() for row in values):
         raise UserError("training diverged: the model answers no numbers; lower --model.learning_rate")
 
     staged = folder / "export.partial"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    export.write_model(staged, network, data.tokenizer_json, settings.opset)
-    export.write_labels(staged, data.labels, data.complexity_labels)
+    export.write_model(staged, task.network, task.tokenizer_json, settings.opset)
+    task.write_files(staged)
     facts = export.facts(
-        name=name,
-        version=settings.version,
-        backbone=data.backbone,
-        pooling=network.pool.kind,
-        layer_norm=isinstance(network.norm, torch.nn.LayerNorm),
-        encoder=data.encoder,
-        labels=data.labels,
+        name=name, version=settings.version, task=task.kind, backbone=data.backbone, of_task=task.facts
     )
     export.write_metadata(staged, facts)
-    count = min(len(rows), settings.check_rows)
-    checked = Checked(rows[:count], np.asarray(data.tokenised["test"]["target"][:count]), settings)
-    table, unequal = compare_forms(staged, network, {key: values[:count] for key, values in logits.items()}, checked)
+    table, unequal = compare_forms(staged, task, outputs, settings)
 
-    intent = predictions(data, logits["logits"], data.labels, "target")
-    rated = bool(data.complexity_labels) and max(data.tokenised["test"]["complexity_target"]) != IGNORED
-    complexity = (
-        predictions(data, logits["complexity_logits"], data.complexity_labels, "complexity_target") if rated else None
-    )
-    verdict = gate.verdict(classification_metrics(intent), unequal)
-    write_report(
-        folder / "report",
-        name,
-        intent,
-        complexity,
-        extras={
-            "gate": verdict,
-            "comparison": [{"form": form, **row} for form, row in table.items()],
-            "baseline": baseline_figures(data.tables["train"].rows, data.tables["test"].rows),
-            "history": history(trainer),
-            "training": training_facts(trainer, model),
-            "data": data.summary(),
-        },
-    )
+    verdict = gate.verdict(task.figures(outputs), unequal)
+    extras = {
+        "gate": verdict,
+        "comparison": [{"form": form, **row} for form, row in table.items()],
+        "history": found(trainer, History).records,
+        "profile": profile(trainer),
+        "training": training_facts(trainer, model),
+        "data": data.summary(),
+    }
+    task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
     if not verdict["passed"]:
         shutil.rmtree(staged)
         earlier = [f"{folder / 'export'} is still an earlier run's"] if (folder / "export").exists() else []
         return [*verdict["missed"], *earlier]
-    export.write_golden(staged, data.tables["test"].rows["text"])
+    export.write_golden(staged, task.pipeline.load(staged, model_file=export.INT8), task.requests())
     export.write_metadata(staged, {**facts, "metrics": table})
     publish(staged, folder / "export")
     print(f"exported: {folder / 'export'}")
     return []
 
 
-def load_best(trainer: Trainer, model: Classifier) -> None:
+def load_best(trainer: Trainer, model: FineTuner) -> None:
     """Puts the best checkpoint's weights into the model."""
     path = next(c.best_model_path for c in callbacks(trainer) if isinstance(c, ModelCheckpoint) and c.monitor)
     if not path:
@@ -109,64 +86,28 @@ def load_best(trainer: Trainer, model: Classifier) -> None:
     model.load_state_dict(checkpoint["state_dict"])
 
 
-@dataclass(frozen=True)
-class Checked:
-    """Test rows that all forms answer: token ids, targets int64 [rows], and the bounds to hold on them."""
-
-    rows: list[list[int]]
-    targets: NDArray[np.int64]
-    settings: Export
-
-
-def compare_forms(
-    folder: Path, network: TextClassifier, reference: Logits, checked: Checked
-) -> tuple[dict[str, Row], list[str]]:
-    """Quality, size and speed of torch, ONNX and INT8, with as many threads each, and the bounds they miss.
-
-    INT8 is made by the fastest method that holds the bounds.
-    """
-    threads = torch.get_num_threads()
-    onnx = ClassificationPipeline.load(folder, model_file=export.FP32, threads=threads)
-    table = {
-        "torch": quality(reference, reference, checked.targets),
-        "onnx": quality(onnx_logits(onnx, checked.rows), reference, checked.targets),
-    }
-    for method in export.INT8_METHODS:
-        export.write_int8(folder, method)
-        int8 = ClassificationPipeline.load(folder, model_file=export.INT8, threads=threads)
-        table["int8"] = quality(onnx_logits(int8, checked.rows), reference, checked.targets) | {"method": method}
-        misses = missed_int8(table["int8"], table["torch"]["accuracy"], len(checked.rows), checked.settings)
-        if not misses:
-            break
-        print(f"INT8 by the {method} method: {'; '.join(misses)}")
-    sizes = {"torch": export.weights_mb(folder)} | {
-        form: size_mb(folder / file) for form, file in (("onnx", export.FP32), ("int8", export.INT8))
-    }
-    speeds = speed(network, {"onnx": onnx, "int8": int8}, checked.rows)
-    full = {form: {**row, "size_mb": sizes[form], **speeds[form]} for form, row in table.items()}
-    return full, missed_onnx(table["onnx"], checked.settings) + [f"INT8: {miss}" for miss in misses]
+def profile(trainer: Trainer) -> dict[str, Any]:
+    """Speed of training, padding, and the process' peak of memory."""
+    gigabyte = 1 << 30
+    # Linux counts in kilobytes, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    facts = {**found(trainer, Throughput).figures, "peak_memory_gb": round(resident / gigabyte, 2)}
+    if trainer.strategy.root_device.type == "cuda":
+        facts["peak_gpu_memory_gb"] = round(torch.cuda.max_memory_allocated() / gigabyte, 2)
+    return facts
 
 
-def predictions(
-    data: ClassificationData, logits: NDArray[np.float32], labels: tuple[str, ...], target: str
-) -> Predictions:
-    """Test rows that have this target, with a head's answers."""
-    targets = np.asarray(data.tokenised["test"][target])
-    known = np.flatnonzero(targets != IGNORED)
-    texts = data.tables["test"].rows.select(known)["text"]
-    return Predictions(list(texts), list(labels), targets[known], softmax(logits[known]))
-
-
-def history(trainer: Trainer) -> list[dict[str, float]]:
-    return next(callback.records for callback in callbacks(trainer) if isinstance(callback, History))
+def found(trainer: Trainer, kind: type[AnyCallback]) -> AnyCallback:
+    return next(callback for callback in callbacks(trainer) if isinstance(callback, kind))
 
 
 def callbacks(trainer: Trainer) -> list[Callback]:
-    found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
-    return found
+    present: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    return present
 
 
-def training_facts(trainer: Trainer, model: Classifier) -> dict[str, Any]:
+def training_facts(trainer: Trainer, model: FineTuner) -> dict[str, Any]:
     """The model's settings, and where and how it was trained."""
     shown = {key: value for key, value in model.hparams.items() if not isinstance(value, tuple | list)}
     parameters = sum(parameter.numel() for parameter in model.network.parameters())

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -79,16 +80,38 @@ def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
 
 def drop_or_refuse(table: Table, faults: dict[int, str], bad_rows: BadRows) -> Table:
     """The table without the rows in `faults` (index -> what is wrong), counted; or an error that names them."""
+    rows = good_rows(table.path, table.rows, faults, bad_rows, lambda i: f"row {table.rows[i]['row']}")
+    return Table(table.path, rows, table.dropped + Counter(faults.values()))
+
+
+def good_rows(
+    path: Path, rows: Dataset, faults: dict[int, str], bad_rows: BadRows, place: Callable[[int], str]
+) -> Dataset:
+    """`rows` without those in `faults`.
+
+    Raises:
+        UserError: rows are bad and not to be dropped (it tells the `place` of the first), or no row is left.
+    """
     if not faults:
-        return table
+        return rows
     if bad_rows == "error":
-        listed = "; ".join(f"row {table.rows[i]['row']}: {fault}" for i, fault in list(faults.items())[:SHOWN])
+        listed = "; ".join(f"{place(i)}: {fault}" for i, fault in list(faults.items())[:SHOWN])
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise UserError(f"{table.path}: {listed}{more}. Mend them, or drop and count them with --data.bad_rows=drop")
-    keep = [i for i in range(len(table.rows)) if i not in faults]
+        raise UserError(f"{path}: {listed}{more}. Mend them, or drop and count them with --data.bad_rows=drop")
+    keep = [i for i in range(len(rows)) if i not in faults]
     if not keep:
-        raise UserError(f"{table.path}: no good row is left after dropping {len(faults)} bad ones")
-    return Table(table.path, table.rows.select(keep), table.dropped + Counter(faults.values()))
+        raise UserError(f"{path}: no good row is left after dropping {len(faults)} bad ones")
+    return rows.select(keep)
+
+
+def known_ending(path: Path, endings: Collection[str]) -> str:
+    """The ending of an existing file's name, such as `.json`, before any `.gz`."""
+    if not path.is_file():
+        raise UserError(f"data file {path} does not exist")
+    ending = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "").lower()
+    if ending not in endings:
+        raise UserError(f"{path}: unknown format {ending!r}, expected one of {', '.join(endings)}, or these with .gz")
+    return ending
 
 
 def _as_strings(
@@ -126,11 +149,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def _load(path: Path) -> Dataset:
-    if not path.is_file():
-        raise UserError(f"data file {path} does not exist")
-    ending = next((suffix for suffix in reversed(path.suffixes) if suffix != ".gz"), "").lower()
-    if ending not in FORMATS:
-        raise UserError(f"{path}: unknown format {ending!r}, expected one of {', '.join(FORMATS)}, or these with .gz")
+    ending = known_ending(path, FORMATS)
     builder, options = FORMATS[ending]
     try:
         if builder == "csv":

@@ -35,6 +35,22 @@ def tiny_export(tiny_runs: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_qa_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `runs` folder with one exported model that answers questions, `tiny_qa`. Copy before you change it."""
+    from tests.tiny_qa_export import write_tiny_qa_export
+
+    runs = tmp_path_factory.mktemp("qa_runs")
+    write_tiny_qa_export(runs / "tiny_qa" / "export")
+    return runs
+
+
+@pytest.fixture(scope="session")
+def tiny_qa_export(tiny_qa_runs: Path) -> Path:
+    """The exported folder of `tiny_qa`. Copy before you change it."""
+    return tiny_qa_runs / "tiny_qa" / "export"
+
+
+@pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer DistilBERT with its tokenizer in a local folder that looks like a hub snapshot."""
     from tests.tiny_export import write_tiny_backbone

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -17,7 +18,8 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import DistilBertConfig, DistilBertModel
 
-from handlers.text.tokenization import TextEncoder
+from handlers.base_pipeline import Pipeline
+from handlers.pipeline import ClassificationPipeline
 from lightning_modules import export
 from lightning_modules.network import TextClassifier
 
@@ -69,17 +71,19 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
     export.write_model(folder, network, tokenizer.to_str(), opset=18)
     export.write_int8(folder, "dynamic")
     export.write_labels(folder, LABELS, levels)
-    facts = export.facts(
-        name=name,
-        version="1.0",
-        backbone="random",
-        pooling="mean",
-        layer_norm=False,
-        encoder=TextEncoder(tokenizer.to_str(), MAX_LENGTH),
-        labels=LABELS,
-    ) | {"created": "2024-01-02T03:04:05+00:00"}
+    of_task = {"max_length": MAX_LENGTH, "labels": LABELS}
+    requests = [{"text": sentence} for sentence in SENTENCES]
+    return finish_tiny_export(folder, name, "text-classification", of_task, ClassificationPipeline, requests)
+
+
+def finish_tiny_export(
+    folder: Path, name: str, task: str, of_task: dict[str, Any], pipeline: type[Pipeline[Any, Any, Any]], requests: Any
+) -> Path:
+    """Adds what every exported folder has."""
+    facts = export.facts(name=name, version="1.0", task=task, backbone="random", of_task=of_task)
+    facts["created"] = "2024-01-02T03:04:05+00:00"
     export.write_metadata(folder, facts)
-    export.write_golden(folder, SENTENCES)
+    export.write_golden(folder, pipeline.load(folder), requests)
     export.write_metadata(folder, facts)
     return folder
 
@@ -92,7 +96,9 @@ def tiny_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(WordPiece({name: i for i, name in enumerate(names)}, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     tokenizer.enable_padding(length=64)
     tokenizer.enable_truncation(8)
     return tokenizer

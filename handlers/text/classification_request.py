@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.text.errors import RequestError
-from handlers.text.fields import check_known, optional_top_k, required_instances, required_text
+from handlers.text.fields import (
+    DEFAULT_TOP_K,
+    check_alone,
+    check_known,
+    optional_top_k,
+    required_instances,
+    required_text,
+)
 from handlers.text.payload import Payload
+from handlers.text.request import Request
 
-DEFAULT_TOP_K = 3
 INSTANCE_FIELDS = ("text", "top_k")
 FIELDS = ("text", "instances", "top_k")
 
@@ -23,12 +29,7 @@ class TextInstance:
     top_k: int
 
 
-@dataclass(frozen=True)
-class ClassificationRequest:
-    """`many` is true where the request came as `instances`, and its answer goes out as `predictions`."""
-
-    instances: list[TextInstance]
-    many: bool
+ClassificationRequest = Request[TextInstance]
 
 
 def parse_classification(payload: Payload) -> ClassificationRequest:
@@ -38,8 +39,7 @@ def parse_classification(payload: Payload) -> ClassificationRequest:
     top_k = optional_top_k(fields, DEFAULT_TOP_K)
     if "instances" not in fields:
         return ClassificationRequest([_instance(fields, top_k)], many=False)
-    if "text" in fields:
-        raise RequestError(400, "conflicting_fields", "send either text or instances, not both", "instances")
+    check_alone(fields, "instances", ("text",))
     instances = required_instances(fields)
     return ClassificationRequest(
         [_instance(instance, top_k, f"instances[{i}].") for i, instance in enumerate(instances)], many=True

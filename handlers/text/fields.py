@@ -8,7 +8,10 @@ from typing import Any
 from handlers.text.errors import RequestError
 from handlers.text.payload import json_type, shortened
 
+# Of one request.
 MAX_INSTANCES = 1024
+# How many labels or answers are listed.
+DEFAULT_TOP_K = 3
 
 
 def check_known(fields: Mapping[str, Any], known: tuple[str, ...], at: str = "") -> None:
@@ -19,12 +22,23 @@ def check_known(fields: Mapping[str, Any], known: tuple[str, ...], at: str = "")
             raise RequestError(400, "unknown_field", message, at + shortened(name))
 
 
+def check_alone(fields: Mapping[str, Any], name: str, others: tuple[str, ...]) -> None:
+    """Refuses `name` beside one of `others`."""
+    for other in others:
+        if other in fields:
+            raise RequestError(400, "conflicting_fields", f"send either {other} or {name}, not both", name)
+
+
 def required_text(fields: Mapping[str, Any], name: str, at: str = "") -> str:
     """A string that has more than white space, and no half of a surrogate pair."""
     field = at + name
     if name not in fields:
         raise RequestError(400, "missing_field", f"{field} is missing; expected a string", field)
-    text = fields[name]
+    return checked_text(fields[name], field)
+
+
+def checked_text(text: Any, field: str) -> str:
+    """The same of a value that is there."""
     if not isinstance(text, str):
         raise RequestError(400, "wrong_type", f"{field} is {json_type(text)}; expected a string", field)
     if not text or text.isspace():
@@ -48,19 +62,36 @@ def optional_top_k(fields: Mapping[str, Any], default: int, at: str = "") -> int
     return value
 
 
+def optional_share(fields: Mapping[str, Any], name: str, default: float | None, at: str = "") -> float | None:
+    """A number from 0 to 1."""
+    if name not in fields:
+        return default
+    field, value = at + name, fields[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RequestError(400, "wrong_type", f"{field} is {json_type(value)}; expected a number from 0 to 1", field)
+    if not 0 <= value <= 1:
+        raise RequestError(400, "out_of_range", f"{field} is not within 0 and 1; expected a number from 0 to 1", field)
+    return value
+
+
 def required_instances(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """`instances`, 1 to `MAX_INSTANCES` JSON objects."""
-    instances = fields["instances"]
-    if not isinstance(instances, list):
-        message = f"instances is {json_type(instances)}; expected an array of objects"
-        raise RequestError(400, "wrong_type", message, "instances")
-    if not instances:
-        raise RequestError(400, "empty_instances", "instances is empty; expected at least one object", "instances")
-    if len(instances) > MAX_INSTANCES:
-        message = f"instances has {len(instances)} items; at most {MAX_INSTANCES} are answered in one request"
-        raise RequestError(413, "too_many_instances", message, "instances")
+    instances = required_list(fields, "instances", "objects")
     for i, instance in enumerate(instances):
         if not isinstance(instance, dict):
             message = f"instances[{i}] is {json_type(instance)}; expected an object"
             raise RequestError(400, "wrong_type", message, f"instances[{i}]")
     return instances
+
+
+def required_list(fields: Mapping[str, Any], name: str, items: str) -> list[Any]:
+    """1 to `MAX_INSTANCES` values, which are `items` in the words of an error."""
+    values = fields[name]
+    if not isinstance(values, list):
+        raise RequestError(400, "wrong_type", f"{name} is {json_type(values)}; expected an array of {items}", name)
+    if not values:
+        raise RequestError(400, f"empty_{name}", f"{name} is empty; expected one or more {items}", name)
+    if len(values) > MAX_INSTANCES:
+        message = f"{name} has {len(values)} items; at most {MAX_INSTANCES} are answered in one request"
+        raise RequestError(413, f"too_many_{name}", message, name)
+    return values

@@ -13,6 +13,8 @@ class Gate:
 
     accuracy: float | None = None
     macro_f1: float | None = None
+    exact_match: float | None = None
+    f1: float | None = None
 
     def __post_init__(self) -> None:
         for name, required in self.required.items():
@@ -23,6 +25,12 @@ class Gate:
     def required(self) -> dict[str, float]:
         """The figures that are asked for, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def refuse_unknown(self, figures: Sequence[str]) -> None:
+        """Raises `UserError` for a figure that the task does not have; `figures` are those it has."""
+        for name in self.required:
+            if name not in figures:
+                raise UserError(f"gate.{name} is not a figure of this task: give {' or '.join(figures)}")
 
     def check(self, metrics: Mapping[str, Any]) -> list[str]:
         """One sentence for each figure that is missed; an empty list: passed. A figure that is no number is missed."""

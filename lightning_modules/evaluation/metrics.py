@@ -9,9 +9,9 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from lightning_modules.errors import UserError
+from lightning_modules.evaluation.calibration import calibration_bins, expected_calibration_error
 
 Counts = NDArray[np.int64]
-CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,14 @@ class Predictions:
         return self.probabilities.argmax(axis=1)
 
     @property
+    def right(self) -> NDArray[np.bool_]:
+        """Where the most probable class is the true one, bool [rows]."""
+        return self.predicted == self.targets
+
+    @property
     def scores(self) -> NDArray[np.float64]:
         """Probability of the most probable class, float64 [rows]."""
         return self.probabilities.max(axis=1).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Rows whose top score lies in one of the equally wide intervals of (0, 1]."""
-
-    rows: int
-    confidence: float
-    accuracy: float
 
 
 def classification_metrics(p: Predictions) -> dict[str, Any]:
@@ -98,7 +94,7 @@ def classification_metrics(p: Predictions) -> dict[str, Any]:
         "macro_recall": float(recall[seen].mean()),
         "macro_f1": float(f1[seen].mean()),
         "weighted_f1": float(np.average(f1, weights=support)),
-        "expected_calibration_error": expected_calibration_error(calibration_bins(p)),
+        "expected_calibration_error": expected_calibration_error(calibration_bins(p.scores, p.right)),
         "per_class": {
             name: {
                 "precision": float(precision[i]) if seen[i] else None,
@@ -120,22 +116,3 @@ def confusion_counts(p: Predictions) -> Counts:
     """Rows by true class (first axis) and predicted class (second axis), int64 [classes, classes]."""
     classes = len(p.labels)
     return np.bincount(p.targets * classes + p.predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def calibration_bins(p: Predictions) -> list[CalibrationBin | None]:
-    """Top scores against how often they are right, in `CALIBRATION_BINS` bins from low to high; None: no rows."""
-    right = p.predicted == p.targets
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    index = np.digitize(p.scores, edges[1:-1], right=True)
-    return [
-        CalibrationBin(int(chosen.sum()), float(p.scores[chosen].mean()), float(right[chosen].mean()))
-        if (chosen := index == i).any()
-        else None
-        for i in range(CALIBRATION_BINS)
-    ]
-
-
-def expected_calibration_error(bins: list[CalibrationBin | None]) -> float:
-    """Mean distance between confidence and accuracy, weighted by rows (Guo et al. 2017, arXiv:1706.04599)."""
-    filled = [b for b in bins if b]
-    return sum(b.rows * abs(b.confidence - b.accuracy) for b in filled) / sum(b.rows for b in filled)

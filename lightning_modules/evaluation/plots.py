@@ -1,13 +1,8 @@
 """Pictures of the evaluation, as PNG bytes, on a light or a dark ground."""
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
@@ -15,27 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from lightning_modules.evaluation.metrics import CalibrationBin, Counts
+from lightning_modules.evaluation.calibration import CalibrationBin
+from lightning_modules.evaluation.drawing import LIGHT, Theme, drawing, png
+from lightning_modules.evaluation.metrics import Counts
 from lightning_modules.evaluation.mistakes import most_confused
 
 NAMED_CLASSES = 20  # up to here every class has its name and its counts in the picture
 DETAILED_CLASSES = 15  # beyond, so many of the most confused classes have
-
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of a picture; `scale` runs from no rows to all rows."""
-
-    ground: str
-    text: str
-    faint: str
-    accent: str
-    second: str
-    scale: tuple[str, ...]
-
-
-LIGHT = Theme("#ffffff", "#1d2530", "#d5dae1", "#2563a8", "#c2571a", ("#ffffff", "#b9d2ec", "#2f74b5", "#123f70"))
-DARK = Theme("#171b21", "#dfe4ea", "#3a424d", "#6aaaf0", "#f0985a", ("#171b21", "#1f4368", "#3f86cc", "#a9d2fb"))
+VALIDATED = {"val_macro_f1": "macro F1", "val_f1": "F1", "val_exact_match": "exact match"}  # what a history may hold
 
 
 def confusion_picture(labels: Sequence[str], counts: Counts, theme: Theme = LIGHT) -> bytes:
@@ -43,12 +25,12 @@ def confusion_picture(labels: Sequence[str], counts: Counts, theme: Theme = LIGH
 
     Beyond `NAMED_CLASSES` classes: the whole matrix without names, and the named counts of the most confused classes.
     """
-    with _drawing(theme):
+    with drawing(theme):
         if len(labels) <= NAMED_CLASSES:
             side = 2.6 + 0.52 * len(labels)
             figure = Figure(figsize=(side + 0.6, side), layout="constrained")
             _named_confusion(figure.add_subplot(), labels, counts, np.arange(len(labels)), theme)
-            return _png(figure)
+            return png(figure)
         chosen = most_confused(counts, DETAILED_CLASSES)
         figure = Figure(figsize=(11, 21) if len(chosen) else (11, 10.5), layout="constrained")
         axes = figure.subplots(2 if len(chosen) else 1, 1, squeeze=False)[:, 0]
@@ -56,7 +38,7 @@ def confusion_picture(labels: Sequence[str], counts: Counts, theme: Theme = LIGH
         if len(chosen):
             _named_confusion(axes[1], labels, counts, chosen, theme)
             axes[1].set_title(f"The {len(chosen)} classes with most errors, rows")
-        return _png(figure)
+        return png(figure)
 
 
 def calibration_picture(bins: Sequence[CalibrationBin | None], theme: Theme = LIGHT) -> bytes:
@@ -64,39 +46,40 @@ def calibration_picture(bins: Sequence[CalibrationBin | None], theme: Theme = LI
     width = 1 / len(bins)
     centres = (np.arange(len(bins)) + 0.5) * width
     filled = [b for b in bins if b]
-    with _drawing(theme):
+    with drawing(theme):
         figure = Figure(figsize=(6.4, 5.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         upper.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle=(0, (4, 4)), label="perfectly calibrated")
         upper.bar(centres, [b.accuracy if b else 0 for b in bins], width * 0.9, color=theme.accent, alpha=0.3)
         confidence, accuracy = [b.confidence for b in filled], [b.accuracy for b in filled]
         upper.plot(confidence, accuracy, color=theme.accent, marker="o", linewidth=0, label="this model", clip_on=False)
-        upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        upper.set(ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
         upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
         lower.bar(centres, [b.rows if b else 0 for b in bins], width * 0.9, color=theme.accent)
         lower.set(xlabel="score of the top answer", ylabel="rows")
         lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        return _png(figure)
+        return png(figure)
 
 
 def history_picture(history: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> bytes:
-    """Losses and validation macro F1 over the steps, or over the epochs where not every row has its step."""
+    """Losses and validation figures over the steps, or over the epochs where not every row has its step."""
     unit = "step" if all(row.get("step") is not None for row in history) else "epoch"
-    with _drawing(theme):
+    with drawing(theme):
         figure = Figure(figsize=(9.6, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2)
         _curve(left, history, unit, "train_loss", "training", color=theme.accent, marker="")
         _curve(left, history, unit, "val_loss", "validation", color=theme.second, marker="o")
-        _curve(right, history, unit, "val_macro_f1", "validation", color=theme.second, marker="o")
+        for (key, label), colour in zip(VALIDATED.items(), (theme.second, theme.second, theme.accent), strict=True):
+            _curve(right, history, unit, key, label, color=colour, marker="o")
         left.set(ylabel="loss", ylim=(0, None))
-        right.set(ylabel="macro F1", ylim=(None, 1.0))
+        right.set(ylabel="on validation", ylim=(None, 1.0))
         for axes in (left, right):
             axes.set_xlabel(unit)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(axis="y", color=theme.faint, linewidth=0.7)
             if axes.lines:
                 axes.legend(loc="best", frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def _named_confusion(
@@ -148,31 +131,3 @@ def _shortened(name: str) -> str:
 
 def _colours(theme: Theme) -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("share", theme.scale)
-
-
-@contextmanager
-def _drawing(theme: Theme) -> Iterator[None]:
-    settings: dict[Any, Any] = {
-        "font.size": 11.0,
-        "axes.titlesize": 12.0,
-        "text.color": theme.text,
-        "text.parse_math": False,  # a label may hold dollar signs
-        "axes.labelcolor": theme.text,
-        "axes.edgecolor": theme.faint,
-        "axes.facecolor": theme.ground,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "figure.facecolor": theme.ground,
-        "xtick.color": theme.text,
-        "ytick.color": theme.text,
-        "savefig.facecolor": theme.ground,
-    }
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the report's tables hold every name
-        yield
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

@@ -1,6 +1,7 @@
-"""Synthetic intent data: ten intents, three complexity levels, split by template family.
+"""Synthetic data, the same bytes for the same seed: `intents` to classify, and `questions` to answer.
 
-python -m lightning_modules.synthetic --out data/intent --examples-per-intent 500 --edge-cases 1000 --seed 0
+python -m lightning_modules.synthetic intents --out data/intent --examples-per-intent 500 --edge-cases 1000 --seed 0
+python -m lightning_modules.synthetic questions --out data/qa --passages 440 --seed 0
 
-The wording lives in `templates/*.yaml` (one file an intent, and `shared.yaml`), the code only combines it.
+The wording lives in `templates/`, the code only combines it.
 """

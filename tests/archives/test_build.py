@@ -14,7 +14,12 @@ import pytest
 
 from archives.build import MODEL_CONFIGS, PACKED, build_archive
 from archives.errors import ArchiveError
-from handlers.settings import HandlerSettings
+from archives.verify import verify_archive
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+
+PIPELINES = {"text-classification": ClassificationPipeline, "question-answering": QuestionAnsweringPipeline}
+FILES = PACKED["text-classification"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Pa
         names = set(mar.namelist())
         manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
         assert mar.read("model_int8.onnx") == (tiny_export / "model_int8.onnx").read_bytes()
-    assert names >= {*PACKED, "metadata.json", "classification.py", "model-config.yaml", "integrity.json"}
+    assert names >= {*FILES, "metadata.json", "classification.py", "model-config.yaml", "integrity.json"}
     assert {"handlers/__init__.py", "handlers/pipeline.py", "handlers/text/payload.py"} <= names
     assert not any("__pycache__" in name or name == "handlers/classification.py" for name in names)
     assert "model.onnx" not in names
@@ -74,7 +79,7 @@ def test_a_missing_export_names_the_command_that_makes_it(tmp_path: Path) -> Non
         build_archive("intent", tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_of_the_export_is_named(runs: Path, tmp_path: Path, name: str) -> None:
     (runs / "tiny" / "export" / name).unlink()
     with pytest.raises(ArchiveError, match=rf"{name} is missing.*make train"):
@@ -105,7 +110,19 @@ def test_every_model_configuration_is_valid(path: Path) -> None:
     yaml = pytest.importorskip("yaml")
     config = yaml.safe_load(path.read_text())
     assert config["maxBatchDelay"] >= 1, "0 means 100 ms to TorchServe"
-    assert HandlerSettings.read(config).model_file in PACKED
+    assert PIPELINES[path.stem].settings.read(config).model_file in PACKED[path.stem]
+
+
+def test_an_archive_for_questions_has_its_own_entry_and_no_labels(tiny_qa_runs: Path, tmp_path: Path) -> None:
+    archive = build_archive("tiny_qa", tiny_qa_runs, tmp_path)
+    verify_archive(archive)
+    with zipfile.ZipFile(archive) as mar:
+        names = set(mar.namelist())
+        manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
+    assert names >= {*PACKED["question-answering"], "metadata.json", "question_answering.py", "model-config.yaml"}
+    assert "labels.json" not in names
+    assert not names & {"classification.py", "handlers/question_answering.py", "handlers/classification.py"}
+    assert manifest["model"]["handler"] == "question_answering.py"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"task": "text-classification"}'])

@@ -93,6 +93,36 @@ def test_batches_are_cut_by_their_size_in_bytes(server: Scripted, client: Client
     assert [len(body["instances"]) for body in server.bodies] == [2, 2, 1]
 
 
+def test_a_request_that_is_too_large_as_a_whole_is_sent_in_parts(server: Scripted, client: Client) -> None:
+    def script(body: dict[str, Any]) -> Answer:
+        if len(body["instances"]) > 2:
+            return 413, {"error": {"code": "too_many_rows", "message": "split it", "field": None}}
+        if any(row["question"] == "?" for row in body["instances"]):
+            at = [row["question"] for row in body["instances"]].index("?")
+            field = f"instances[{at}].question"
+            return 400, {"error": {"code": "empty_text", "message": f"{field} is empty", "field": field}}
+        return 200, {"predictions": [{"answer": row["question"]} for row in body["instances"]]}
+
+    server.script = script
+    questions = [{"question": letter, "context": "c"} for letter in "abcdefg"]
+    assert [answer["answer"] for answer in client.predict_batch(questions)] == list("abcdefg")
+    with pytest.raises(BadRequest) as caught:
+        client.predict_batch([*questions[:5], {"question": "?", "context": "c"}])
+    assert caught.value.field == "instances[5].question"
+
+
+def test_one_instance_that_is_too_large_is_refused(server: Scripted, client: Client) -> None:
+    server.script = lambda body: (413, {"error": {"code": "answer_too_large", "message": "too large", "field": None}})
+    with pytest.raises(BadRequest, match="too large"):
+        client.predict_batch(["a", "b", "c"])
+
+
+def test_it_answers_a_question(server: Scripted, client: Client) -> None:
+    server.script = lambda body: (200, {"answer": body["context"].split()[0], "score": 1.0, "start": 0, "end": 3})
+    assert client.answer("Who?", "Ada did.") == "Ada"
+    assert server.bodies == [{"question": "Who?", "context": "Ada did."}]
+
+
 def test_a_server_that_is_gone_is_unavailable() -> None:
     port = ports.free_ports("127.0.0.1", 1)[0]
     with Client(f"http://127.0.0.1:{port}", "key", model="echo", retries=1) as client:

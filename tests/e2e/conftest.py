@@ -19,7 +19,7 @@ from archives.build import build_archive
 from archives.serving import ports, processes, running, tokens
 from archives.serving.running import Server
 
-MODEL = "tiny"
+MODEL, QA = "tiny", "tiny_qa"
 SECRET = "xylophone-7fd2"
 
 
@@ -52,9 +52,11 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def store(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that classifies and one that answers questions."""
     folder = tmp_path_factory.mktemp("store")
     build_archive(MODEL, tiny_runs, folder)
+    build_archive(QA, tiny_qa_runs, folder)
     return folder
 
 
@@ -73,7 +75,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def served(store: Path, servers: Path) -> Iterator[Served]:
-    """The shared server: two workers, so that requests run side by side."""
+    """The shared server: two workers for each model, so that requests run side by side."""
     server = serve(store, servers, "--workers", "2")
     with tokens.local_session() as session:
         yield Served(server, session)

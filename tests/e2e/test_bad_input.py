@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.conftest import MODEL, SECRET, Served
+from tests.e2e.conftest import MODEL, QA, SECRET, Served
+from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
 pytestmark = pytest.mark.e2e
 
@@ -36,6 +37,32 @@ WRONG_ROWS: dict[str, tuple[bytes, dict[str, str]]] = {
     "invalid UTF-8 in JSON": (b'{"text": "\xff\xfe"}', JSON),
     "invalid UTF-8 in text": (b"\xff\xfe", {"Content-Type": "text/plain"}),
     "another type": (b"<text>hello</text>", {"Content-Type": "application/xml"}),
+}
+
+
+ASKED = {"question": QUESTIONS[0], "context": CONTEXT}
+# Each with the field that its error names.
+WRONG_QUESTIONS: dict[str, tuple[Any, str | None]] = {
+    "no context": ({"question": "who?"}, "context"),
+    "no question": ({"context": CONTEXT}, "question"),
+    "questions without a context": ({"questions": ["who?"]}, "context"),
+    "empty question": ({"question": "", "context": CONTEXT}, "question"),
+    "blank context": ({"question": "who?", "context": " \r\n"}, "context"),
+    "number for question": ({"question": 1, "context": CONTEXT}, "question"),
+    "list for context": ({"question": "who?", "context": [CONTEXT]}, "context"),
+    "lists of unequal length": ({"question": ["who?", "what?"], "context": [CONTEXT]}, "question"),
+    "one of several questions is empty": ({"questions": ["who?", "what?", ""], "context": CONTEXT}, "questions[2]"),
+    "no questions": ({"questions": [], "context": CONTEXT}, "questions"),
+    "question beside questions": (ASKED | {"questions": ["who?"]}, "questions"),
+    "context beside instances": ({"instances": [ASKED], "context": CONTEXT}, "instances"),
+    "an instance without context": ({"instances": [ASKED, {"question": "who?"}]}, "instances[1].context"),
+    "questions in an instance": ({"instances": [{"questions": ["who?"], "context": "a"}]}, "instances[0].questions"),
+    "a classifier's field": ({"text": "who?"}, "text"),
+    "a list": ([ASKED], None),
+    "a string": ("who?", None),
+    "threshold above 1": (ASKED | {"no_answer_threshold": 2}, "no_answer_threshold"),
+    "top_k of 0": (ASKED | {"top_k": 0}, "top_k"),
+    "half of a surrogate pair": ({"question": "\ud83d", "context": CONTEXT}, "question"),
 }
 
 
@@ -76,6 +103,18 @@ def test_the_error_names_the_field(served: Served, body: dict[str, Any], field: 
     assert_refused(served.post(json=body), field)
 
 
+@pytest.mark.parametrize("name", WRONG_QUESTIONS)
+def test_a_wrong_question_gets_its_own_status_and_names_the_field(served: Served, name: str) -> None:
+    body, field = WRONG_QUESTIONS[name]
+    assert_refused(served.post(QA, json=body), field)
+
+
+def test_a_bare_text_is_no_question_and_is_told_what_to_send(served: Served) -> None:
+    response = served.post(QA, data=b"who?", headers={"Content-Type": "text/plain"})
+    assert_refused(response)
+    assert '"question"' in response.json()["error"]["message"]
+
+
 def test_every_usual_way_to_send_a_text_is_answered_alike(served: Served) -> None:
     text = "translate this sentence into français"
     body = json.dumps({"text": text})
@@ -101,6 +140,24 @@ def test_a_megabyte_of_text_is_answered_and_says_that_it_was_cut(served: Served)
     response = served.post(json={"text": "a long story " * 80_000})
     assert_answered(response)
     assert response.json()["truncated"] is True
+
+
+@pytest.mark.parametrize("unit", ["a long story ", "x", "漢字", "👩\u200d🚀 ", "e\u0301", "\r\n\0."])
+def test_a_megabyte_of_context_is_answered_and_says_that_it_was_cut(served: Served, unit: str) -> None:
+    context = unit * (1_000_000 // len(unit.encode()))
+    response = served.post(QA, json={"question": "what is it?", "context": context})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["truncated"] is True
+    assert context[answer["start"] : answer["end"]] == answer["answer"]
+
+
+def test_more_questions_on_a_long_context_than_can_be_answered_in_time_are_413(served: Served) -> None:
+    response = served.post(QA, json={"questions": ["what is it?"] * 1000, "context": "a long story " * 400})
+    assert response.status_code == 413
+    assert "1024" in response.json()["error"]["message"]
+    alone = served.post(QA, json={"questions": ["what is it?"], "context": "a long story " * 400})
+    assert alone.status_code == 200
 
 
 def test_more_than_the_server_takes_is_413(served: Served) -> None:
@@ -172,12 +229,30 @@ def test_good_requests_are_answered_beside_wrong_ones(served: Served) -> None:
             assert_answered(response)
 
 
+def test_good_questions_are_answered_beside_wrong_ones(served: Served) -> None:
+    wrong = list(WRONG_QUESTIONS.values())
+
+    def ask(index: int) -> requests.Response:
+        return served.post(QA, json=ASKED if index % 3 else wrong[index // 3 % len(wrong)][0])
+
+    with ThreadPoolExecutor(32) as pool:
+        responses = list(pool.map(ask, range(300)))
+    assert {response.status_code for response in responses[::3]} == {400}
+    for index, response in enumerate(responses):
+        if index % 3:
+            answer = response.json()
+            assert response.status_code == 200
+            assert CONTEXT[answer["start"] : answer["end"]] == answer["answer"] != ""
+
+
 def test_no_text_of_a_user_reaches_a_log(served: Served) -> None:
     served.post(json={"text": f"my secret is {SECRET}"})
     served.post(json={"text": f"my secret is {SECRET}", "colour": SECRET})
     served.post(data=f'{{"text": "{SECRET}'.encode(), headers=JSON)
     served.post(data=f"\xff{SECRET}".encode("latin-1"), headers={"Content-Type": "text/plain"})
     served.post(json={"instances": [{"text": SECRET}, {"text": 1, SECRET: SECRET}]})
+    served.post(QA, json={"question": SECRET, "context": SECRET})
+    served.post(QA, json={"questions": [SECRET, ""], "context": SECRET, "top_k": 1})
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for body in (f'{{"text": "{SECRET}"}}', f"text={SECRET}", f"{SECRET}=%zz&%"):
         served.post(data=body.encode(), headers=form)

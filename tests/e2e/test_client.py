@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from archives.client import BadRequest, Client, ModelNotFound, Unauthorized
-from tests.e2e.conftest import MODEL, Served
+from tests.e2e.conftest import MODEL, QA, Served
+from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
 pytestmark = pytest.mark.e2e
 
@@ -54,3 +55,15 @@ def test_each_refusal_has_its_exception(served: Served, servers: Path, client: C
             lost.predict("hello")
     with Client(served.server.url, model=MODEL, version="1.0", servers=servers) as versioned:
         assert versioned.classify("hello") == client.classify("hello")
+
+
+def test_questions_are_answered_one_by_one_and_in_batches_of_any_size(served: Served, servers: Path) -> None:
+    """700 questions of two windows each are more than the server takes in one request."""
+    with Client(served.server.url, model=QA, servers=servers, timeout=60) as client:
+        assert client.health()
+        assert client.answer(QUESTIONS[0], CONTEXT) in CONTEXT
+        answers = client.predict_batch({"question": QUESTIONS[0], "context": CONTEXT} for _ in range(700))
+        assert [answer["answer"] in CONTEXT for answer in answers] == [True] * 700
+        with pytest.raises(BadRequest) as caught:
+            client.predict("who?")
+        assert caught.value.field == "text"

@@ -10,6 +10,7 @@ import pytest
 
 from handlers.classification import ClassificationHandler
 from handlers.entry import check_origin
+from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
 from handlers.text.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
 
@@ -74,6 +75,15 @@ def test_a_worker_checks_the_archive_first(folder: Path) -> None:
 def test_settings_are_read() -> None:
     settings = HandlerSettings.read({"batchSize": 8, "handler": SECTION})
     assert {**settings.of_pipeline(), "max_batch_rows": settings.max_batch_rows} == SECTION
+
+
+def test_a_task_has_settings_of_its_own() -> None:
+    settings = QuestionAnsweringPipeline.settings.read({"handler": {**SECTION, "max_windows": 7}})
+    assert settings.of_pipeline()["max_windows"] == 7
+    with pytest.raises(ValueError, match="max_windows"):
+        HandlerSettings.read({"handler": {**SECTION, "max_windows": 7}})
+    with pytest.raises(ValueError, match=r"handler\.max_windows is 0"):
+        QuestionAnsweringPipeline.settings.read({"handler": {**SECTION, "max_windows": 0}})
 
 
 @pytest.mark.parametrize(

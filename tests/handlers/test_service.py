@@ -13,9 +13,12 @@ from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
 import handlers.service
+from handlers.base_pipeline import EncodedBatch, Outputs
 from handlers.metrics import UNITS
-from handlers.pipeline import ClassificationPipeline, EncodedBatch, Outputs
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.service import BatchService
+from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
 METRICS_YAML = Path(__file__).parents[2] / "configs" / "serving" / "metrics.yaml"
 
@@ -37,6 +40,12 @@ def ask(service: BatchService, context: Context, *bodies: Any) -> list[tuple[int
 @pytest.fixture(scope="module")
 def pipeline(tiny_export: Path) -> ClassificationPipeline:
     return ClassificationPipeline.load(tiny_export)
+
+
+@pytest.fixture(scope="module")
+def qa(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
+    """In fp32, an answer does not depend on its neighbours."""
+    return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx")
 
 
 @pytest.fixture
@@ -68,9 +77,16 @@ def test_of_too_many_rows_the_largest_requests_are_put_off(pipeline: Classificat
     service = BatchService(pipeline, context, 5)
     four, three = ({"instances": [{"text": "hello"}] * rows} for rows in (4, 3))
     assert [status for status, _ in ask(service, context, four, "a", three, "b")] == [429, 200, 200, 200]
-    [(status, answer)] = ask(service, context, {"instances": [{"text": "hello"}] * 9})
-    assert status == 200, "a request alone in its batch is answered"
-    assert len(answer["predictions"]) == 9
+    assert [status for status, _ in ask(service, context, four)] == [200]
+
+
+def test_a_request_of_more_rows_than_a_batch_may_have_is_refused(
+    pipeline: ClassificationPipeline, context: Context
+) -> None:
+    nine = {"instances": [{"text": "hello"}] * 9}
+    (refused, told), (status, _) = ask(BatchService(pipeline, context, 5), context, nine, "hello")
+    assert (refused, status) == (413, 200)
+    assert "9 rows for the model, more than 5" in told["error"]["message"]
 
 
 def test_an_answer_that_torchserve_would_not_take_is_refused(
@@ -94,15 +110,65 @@ def test_a_megabyte_is_answered_and_marked(service: BatchService, context: Conte
     assert answer["truncated"] is True
 
 
-class NotANumber:
-    """The real pipeline, but with scores that are not numbers for texts with `poison`."""
+ASKED = {"question": QUESTIONS[0], "context": CONTEXT}  # two windows
+
+
+def test_wrong_questions_never_harm_their_neighbours(qa: QuestionAnsweringPipeline, context: Context) -> None:
+    wrong = [{"question": "who"}, b"{", "who", {"instances": [ASKED, {"question": "", "context": "a"}]}]
+    answers = ask(BatchService(qa, context, 100), context, wrong[0], ASKED, *wrong[1:], {"instances": [ASKED]})
+    assert [status for status, _ in answers] == [400, 200, 400, 400, 400, 200]
+    assert answers[4][1]["error"]["field"] == "instances[1].question"
+    [alone] = qa.predict([ASKED])
+    for answer in (answers[1][1], answers[5][1]["predictions"][0]):
+        assert (answer["answer"], answer["start"]) == (alone["answer"], alone["start"])
+        assert answer["score"] == pytest.approx(alone["score"], abs=1e-4)
+
+
+def test_windows_are_what_a_batch_may_have_of_questions(qa: QuestionAnsweringPipeline, context: Context) -> None:
+    service = BatchService(qa, context, 5)
+    twice, thrice = ({"questions": QUESTIONS[:count], "context": CONTEXT} for count in (2, 3))
+    assert [status for status, _ in ask(service, context, twice, ASKED)] == [429, 200]
+    assert [status for status, _ in ask(service, context, thrice, ASKED)] == [413, 200]
+    assert [status for status, _ in ask(service, context, twice)] == [200]
+    assert [status for status, _ in ask(service, context, thrice)] == [413]
+
+
+def test_contexts_too_long_to_be_tokenised_in_time_are_refused_before(
+    qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qa.encoder, "tokenise", lambda texts: pytest.fail("tokenised"))
+    many = {"questions": ["who"] * 1000, "context": "a " * 500_000}
+    [(status, told)] = ask(BatchService(qa, context, 1024), context, many)
+    assert (status, told["error"]["code"]) == (413, "too_many_rows")
+
+
+def test_metrics_count_windows(
+    qa: QuestionAnsweringPipeline, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        ask(BatchService(qa, context, 100), context, ASKED, {"questions": ["how", "what"], "context": "the fox"})
+    values = emitted(caplog)
+    batch = qa.encode([qa.parse(ASKED)])
+    assert values["rows_total"] == 2 + 1 + 1
+    assert values["tokens_total"] == batch.tokens + 2 * 6
+
+
+class Wrapped:
+    """The real pipeline; a subclass spoils one step."""
 
     def __init__(self, pipeline: ClassificationPipeline) -> None:
-        self.parse, self.encode, self.run, self.pipeline = pipeline.parse, pipeline.encode, pipeline.run, pipeline
+        self.pipeline = pipeline
 
-    def decode(self, outputs: Outputs) -> list[dict[str, Any]]:
-        for i, instance in enumerate(outputs.batch.instances):
-            if "poison" in instance.text:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pipeline, name)
+
+
+class NotANumber(Wrapped):
+    """With scores that are not numbers for texts with `poison`."""
+
+    def decode(self, outputs: Outputs[Any, Any, Any]) -> list[dict[str, Any]]:
+        for i, encoded in enumerate(outputs.batch.instances):
+            if "poison" in encoded.instance.text:
                 outputs.logits["logits"][i] = float("nan")
         return self.pipeline.decode(outputs)
 
@@ -112,17 +178,13 @@ def test_scores_that_are_not_numbers_never_become_json(pipeline: ClassificationP
     assert [status for status, _ in answers] == [200, 500]
 
 
-class Poisoned:
-    """The real pipeline, but it fails at texts with `poison`, as a library might: with the text in the error."""
+class Poisoned(Wrapped):
+    """It fails at texts with `poison`, as a library might: with the text in the error."""
 
-    def __init__(self, pipeline: ClassificationPipeline) -> None:
-        self.parse, self.encode, self.decode = pipeline.parse, pipeline.encode, pipeline.decode
-        self.pipeline = pipeline
-
-    def run(self, batch: EncodedBatch) -> Outputs:
-        for instance in batch.instances:
-            if "poison" in instance.text:
-                raise KeyError(instance.text)
+    def run(self, batch: EncodedBatch[Any, Any]) -> Outputs[Any, Any, Any]:
+        for encoded in batch.instances:
+            if "poison" in encoded.instance.text:
+                raise KeyError(encoded.instance.text)
         return self.pipeline.run(batch)
 
 

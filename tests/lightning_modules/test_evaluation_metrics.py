@@ -9,7 +9,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
 
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.metrics import Predictions, calibration_bins, classification_metrics, confusion_counts
+from lightning_modules.evaluation.calibration import calibration_bins
+from lightning_modules.evaluation.metrics import Predictions, classification_metrics, confusion_counts
 from lightning_modules.evaluation.mistakes import confident_errors, confused_pairs, examples, most_confused
 
 
@@ -59,7 +60,7 @@ def test_counts_and_bins_hold_every_row_once(p):
     metrics, rows = classification_metrics(p), len(p.texts)
     assert sum(sum(row.values()) for row in metrics["confusion"].values()) == rows
     assert sum(row["support"] for row in metrics["per_class"].values()) == rows
-    assert sum(b.rows for b in calibration_bins(p) if b) == rows
+    assert sum(b.rows for b in calibration_bins(p.scores, p.right) if b) == rows
     low, high = metrics["accuracy_interval"]
     assert 0 <= low <= metrics["accuracy"] <= high <= 1
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics

@@ -1,6 +1,5 @@
 import json
 from base64 import b64decode
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -9,8 +8,8 @@ from PIL import Image
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.evaluation.report import write_report
+from tests.lightning_modules.report_page import HOSTILE, page_of
 
-HOSTILE = '<script>alert("x")</script><img src="https://example.org/x.png" onerror="alert(1)">'
 HISTORY = [
     {"epoch": 0, "step": 5, "train_loss": 2.0},
     {"epoch": 0, "step": 10, "train_loss": 1.5, "val_loss": 1.4, "val_macro_f1": 0.6},
@@ -19,29 +18,6 @@ COMPARISON = [
     {"format": "torch", "accuracy": 0.91, "size_mb": 86.712, "rows_per_second": 1234.5},
     {"format": "int8", "accuracy": 0.9, "size_mb": 22.9, "rows_per_second": 4321.0},
 ]
-
-
-class Page(HTMLParser):
-    """The elements of a page, its texts, and everything it would load."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.texts, self.sources, self.handlers = [], [], [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag in {"td", "th", "dd"}:
-            self.texts.append(" ")
-        self.sources += [value for name, value in attrs if name in {"src", "srcset", "href", "data", "action"}]
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join("".join(self.texts).split())
 
 
 def make(labels, rows=60, right=0.8, text="row {}", seed=0):
@@ -57,10 +33,6 @@ def make(labels, rows=60, right=0.8, text="row {}", seed=0):
 def size_of(picture):
     with Image.open(picture) as image:
         return image.size
-
-
-def page_of(out):
-    return Page((out / "report.html").read_text(encoding="utf-8"))
 
 
 def test_writes_figures_pictures_errors_and_a_page(tmp_path):

@@ -10,9 +10,11 @@ from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from lightning_modules import export
 from lightning_modules.baseline import baseline_figures
-from lightning_modules.forms import missed_int8, missed_onnx, onnx_logits, quality, torch_logits
+from lightning_modules.classification_task import label_quality, missed_label_bounds
+from lightning_modules.forms import max_difference, missed_onnx, onnx_outputs, torch_outputs
 from lightning_modules.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
+from lightning_modules.task import Row
 from tests.tiny_export import tiny_encoder, tiny_tokenizer, write_tiny_export
 
 ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
@@ -24,7 +26,7 @@ def test_fp32_onnx_gives_torchs_logits_whatever_the_pooling_and_the_lengths(tmp_
     network = TextClassifier(tiny_encoder(300), 4, 3, pooling, layer_norm=True).eval()
     export.write_onnx(network, tmp_path / "model.onnx", 18)
     logits, _ = OnnxModel(tmp_path / "model.onnx", 1).run(ROWS, 64, 4)
-    for name, expected in torch_logits(network, ROWS, batch_size=3).items():
+    for name, expected in torch_outputs(network, ROWS, batch_size=3).items():
         np.testing.assert_allclose(logits[name], expected, atol=1e-5)
 
 
@@ -33,7 +35,7 @@ def test_int8_is_smaller_and_close(tiny_export: Path) -> None:
     assert sizes[1] < sizes[0]
     pipelines = [ClassificationPipeline.load(tiny_export, model_file=file) for file in (export.FP32, export.INT8)]
     rows = [row.ids for row in pipelines[0].encoder.encode(["translate this", "write a python function"])]
-    fp32, int8 = (onnx_logits(pipeline, rows)["logits"] for pipeline in pipelines)
+    fp32, int8 = (onnx_outputs(pipeline, rows)["logits"] for pipeline in pipelines)
     assert 0 < np.abs(fp32 - int8).max() < 0.5
 
 
@@ -45,17 +47,18 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
     export.write_hf(network, tiny_tokenizer().to_str(), tmp_path)
     other = TextClassifier(AutoModel.from_pretrained(tmp_path), 4, 0, "attention").eval()
     other.load_state_dict(load_file(tmp_path / "heads.safetensors"), strict=False)
-    for name, expected in torch_logits(network, ROWS).items():
-        np.testing.assert_allclose(torch_logits(other, ROWS)[name], expected, atol=1e-6)
+    for name, expected in torch_outputs(network, ROWS).items():
+        np.testing.assert_allclose(torch_outputs(other, ROWS)[name], expected, atol=1e-6)
 
 
-def int8(accuracy: float = 0.95, agreement: float = 0.995) -> dict[str, float]:
-    return {"accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
+def int8(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000) -> Row:
+    return {"rows": rows, "accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
 
 
 def test_bounds_that_hold_say_nothing() -> None:
-    assert missed_int8(int8(), 0.95, 1000, Export()) == []
-    assert missed_int8({"accuracy": 0.94, "agreement": 0.99}, 0.95, 1000, Export()) == []
+    torch_side = {"accuracy": 0.95}
+    assert missed_label_bounds(int8(), torch_side, Export()) == []
+    assert missed_label_bounds(int8(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
     assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
 
 
@@ -66,8 +69,8 @@ def test_bounds_that_hold_say_nothing() -> None:
         (int8(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
     ],
 )
-def test_a_missed_int8_bound_is_told(found: dict[str, float], said: str) -> None:
-    (miss,) = missed_int8(found, 0.95, 1000, Export())
+def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
+    (miss,) = missed_label_bounds(found, {"accuracy": 0.95}, Export())
     assert said in miss
 
 
@@ -78,20 +81,22 @@ def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: 
 
 
 def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
-    assert missed_int8(int8(accuracy=0.93, agreement=0.98), 0.95, 50, Export()) == []
-    assert len(missed_int8(int8(accuracy=0.91, agreement=0.96), 0.95, 50, Export())) == 2
+    torch_side = {"accuracy": 0.95}
+    assert missed_label_bounds(int8(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
+    assert len(missed_label_bounds(int8(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
 
 
 def test_quality_compares_with_torch_and_with_the_targets() -> None:
-    torch_side = {"logits": np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32)}
-    other = {"logits": np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32)}
-    targets = np.array([0, 1, 1])
-    assert quality(torch_side, torch_side, targets) == pytest.approx(
-        {"accuracy": 2 / 3, "agreement": 1.0, "max_logit_difference": 0.0}
+    torch_side = {"logits": list(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32))}
+    other = {"logits": list(np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32))}
+    targets = np.array([0, 1, 1, 1])  # of more rows than were run
+    assert label_quality(torch_side, torch_side, targets) == pytest.approx(
+        {"rows": 3, "accuracy": 2 / 3, "agreement": 1.0}
     )
-    assert quality(other, torch_side, targets) == pytest.approx(
-        {"accuracy": 1 / 3, "agreement": 2 / 3, "max_logit_difference": 1.5}
+    assert label_quality(other, torch_side, targets) == pytest.approx(
+        {"rows": 3, "accuracy": 1 / 3, "agreement": 2 / 3}
     )
+    assert max_difference(other, torch_side) == 1.5
 
 
 def test_only_the_blockwise_int8_form_answers_a_row_the_same_whatever_its_neighbours(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""Public data sets, where a folder has them: CLINC150 and SST-2 as gzipped CSV files with the columns text, label."""
+"""Public data sets, where a folder has them: CLINC150 and SST-2 as gzipped CSV files (text, label), and SQuAD."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+from handlers.text.answer_metric import evaluate
 from lightning_modules.baseline import baseline_figures
 from lightning_modules.classification_data import ClassificationData
+from lightning_modules.squad_files import read_questions
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(
@@ -29,3 +31,15 @@ def test_the_baseline_on_sst2_is_what_the_literature_gives_bags_of_words() -> No
     data = ClassificationData(str(FOLDER / "sst2_train.csv.gz"), test_file=str(FOLDER / "sst2_dev.csv.gz"))
     assert data.labels == ("negative", "positive")
     assert 0.77 < baseline_figures(data.tables["train"].rows, data.tables["test"].rows)["accuracy"] < 0.85
+
+
+def test_squad_is_read_whole() -> None:
+    questions = read_questions(FOLDER / "squad_dev_a.json.gz", "error", check_starts=False)
+    assert len(questions.rows) == len(set(questions.rows["id"][:])) == 5_665
+    assert len(set(questions.rows["title"][:])) == 24
+    assert questions.dropped == {}
+    references = [answers["text"] for answers in questions.rows["answers"][:]]
+    assert evaluate((texts[0], texts) for texts in references) == {"exact_match": 100.0, "f1": 100.0}
+    # Each second reference against the others; the figures are the official script's.
+    people = evaluate((texts[1], [texts[0], *texts[2:]]) for texts in references if len(texts) > 2)
+    assert people == {"exact_match": 83.11618775655899, "f1": 92.24103807860449}

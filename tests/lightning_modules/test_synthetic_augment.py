@@ -1,7 +1,7 @@
 import pytest
 
-from lightning_modules.synthetic import augment
 from lightning_modules.synthetic.draws import Draws
+from lightning_modules.synthetic.intents import augment
 
 TEXT = "Please write the summary of that long report, and keep the figures."
 

@@ -9,10 +9,11 @@ import pytest
 from lightning_modules.baseline import baseline_figures
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.__main__ import main
-from lightning_modules.synthetic.edges import KINDS
-from lightning_modules.synthetic.intents import Row, generate
-from lightning_modules.synthetic.library import INTENTS, SPLITS, load_library, split_library
-from lightning_modules.synthetic.render import SLOT
+from lightning_modules.synthetic.intents.edges import KINDS
+from lightning_modules.synthetic.intents.generate import Row, generate
+from lightning_modules.synthetic.intents.library import INTENTS, load_library, split_library
+from lightning_modules.synthetic.intents.render import SLOT
+from lightning_modules.synthetic.splits import SPLITS
 
 Splits = dict[str, list[Row]]
 SMALL = ("--examples-per-intent", "20", "--edge-cases", "100", "--seed", "7", "--augment", "0.1")
@@ -29,7 +30,7 @@ def digest(folder: Path) -> str:
 
 
 def test_same_seed_same_bytes_on_every_python(tmp_path: Path) -> None:
-    main(["--out", str(tmp_path), *SMALL])
+    main(["intents", "--out", str(tmp_path), *SMALL])
     assert digest(tmp_path) == SMALL_SHA256, "data changed: if templates changed on purpose, store the new digest"
 
 
@@ -137,8 +138,8 @@ def test_augmentation_adds_to_training_only() -> None:
 
 
 def test_asking_for_too_much_says_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightning_modules.synthetic.edges.LOTTERY", ("other_language",))
-    monkeypatch.setattr("lightning_modules.synthetic.intents.LOTTERY", ("other_language",))
+    monkeypatch.setattr("lightning_modules.synthetic.intents.edges.LOTTERY", ("other_language",))
+    monkeypatch.setattr("lightning_modules.synthetic.intents.generate.LOTTERY", ("other_language",))
     with pytest.raises(UserError, match="--edge-cases"):
         generate(0, 1000, seed=0)
 
@@ -146,7 +147,7 @@ def test_asking_for_too_much_says_what_to_change(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("option", [("--augment", "1.5"), ("--edge-cases", "-1")])
 def test_a_wrong_option_is_refused(option: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        main(["--out", str(tmp_path), *option])
+        main(["intents", "--out", str(tmp_path), *option])
 
 
 def test_surface_words_do_not_give_the_intent_away(full: Splits) -> None:

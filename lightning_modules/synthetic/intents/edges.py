@@ -5,9 +5,9 @@ Each kind is a function from (renderer, intent, complexity) to the text and its 
 
 from collections.abc import Callable
 
-from lightning_modules.synthetic import augment
-from lightning_modules.synthetic.compose import regular, request, with_background
-from lightning_modules.synthetic.render import Renderer
+from lightning_modules.synthetic.intents import augment
+from lightning_modules.synthetic.intents.compose import regular, request, with_background
+from lightning_modules.synthetic.intents.render import Renderer
 
 Case = tuple[str, str]
 

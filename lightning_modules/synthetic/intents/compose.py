@@ -4,7 +4,7 @@ Complexity counts what a request demands beyond its core: low nothing, medium on
 constraints, high three or more.
 """
 
-from lightning_modules.synthetic.render import Renderer, join_details
+from lightning_modules.synthetic.intents.render import Renderer, join_details
 
 COMPLEXITIES = {"low": (0, 0), "medium": (1, 2), "high": (3, 5)}  # demands beyond the core, from and to
 BACKGROUND = {"low": 0.5, "medium": 0.3, "high": 0.15}  # so that length alone does not give complexity away

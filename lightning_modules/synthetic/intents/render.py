@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightning_modules.synthetic.draws import Draws
-from lightning_modules.synthetic.library import Library
+from lightning_modules.synthetic.intents.library import Library
 
 SLOT = re.compile(r"\{([a-z_]+)(\d?)\}|\{(\d+)-(\d+)\}|\[([^\[\]]*\|[^\[\]]*)\]")
 

@@ -1,4 +1,4 @@
-"""The template library: reads `templates/*.yaml` and divides it between training, validation and test.
+"""The template library: reads `templates/intents/*.yaml` and divides it between training, validation and test.
 
 A pool is a tuple of families; a family is a tuple of wordings of one idea (a filler phrase is a family of one).
 Pools are named after their place in the files: `code_generation.families`, `shared.fillers.topic`.
@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from lightning_modules.synthetic.draws import Draws
+from lightning_modules.synthetic.splits import SPLITS, deal
 
 INTENTS = (
     "question_answering",
@@ -22,8 +23,7 @@ INTENTS = (
     "task_planning",
     "problem_solving",
 )
-SPLITS = ("train", "val", "test")
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).parent.parent / "templates" / "intents"
 HELD_OUT = 0.15  # of every pool, for validation and again for test
 
 Family = tuple[str, ...]
@@ -46,11 +46,8 @@ def split_library(library: Library, seed: int) -> dict[str, Library]:
     """Deal the families of every pool out to the splits, so that no two splits share one."""
     parts: dict[str, Library] = {split: {} for split in SPLITS}
     for name, pool in library.items():
-        families = Draws(seed, "split", name).shuffled(pool)
-        held_out = max(1, round(len(families) * HELD_OUT))
-        parts["test"][name] = tuple(families[:held_out])
-        parts["val"][name] = tuple(families[held_out : 2 * held_out])
-        parts["train"][name] = tuple(families[2 * held_out :])
+        for split, families in deal(pool, HELD_OUT, Draws(seed, "split", name)).items():
+            parts[split][name] = families
     return parts
 
 

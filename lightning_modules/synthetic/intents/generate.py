@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.augment import augmented
-from lightning_modules.synthetic.compose import COMPLEXITIES, regular
 from lightning_modules.synthetic.draws import Draws
-from lightning_modules.synthetic.edges import KINDS, LOTTERY
-from lightning_modules.synthetic.library import INTENTS, Library, load_library, split_library
-from lightning_modules.synthetic.render import Renderer
+from lightning_modules.synthetic.intents.augment import augmented
+from lightning_modules.synthetic.intents.compose import COMPLEXITIES, regular
+from lightning_modules.synthetic.intents.edges import KINDS, LOTTERY
+from lightning_modules.synthetic.intents.library import INTENTS, Library, load_library, split_library
+from lightning_modules.synthetic.intents.render import Renderer
 
 LEVELS = tuple(COMPLEXITIES)
 ATTEMPTS = 300  # at a row whose text is new, before the library counts as used up

@@ -1,0 +1,157 @@
+"""What the pipelines of all tasks share: encode (texts to rows of token ids), run (to logits), decode (to answers)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from handlers.onnx_model import OnnxModel
+from handlers.settings import HandlerSettings
+from handlers.text.payload import Payload
+from handlers.text.request import Request
+
+MODEL_FILE = "model_int8.onnx"
+
+
+class Row(Protocol):
+    """What the model runs at once: token ids with special tokens, without padding."""
+
+    @property
+    def ids(self) -> list[int]: ...
+
+
+Instance = TypeVar("Instance")
+AnyRow = TypeVar("AnyRow", bound=Row)
+AnyLogits = TypeVar("AnyLogits")
+
+
+@dataclass(frozen=True)
+class EncodedInstance(Generic[Instance, AnyRow]):
+    """`truncated` where a part of the instance's texts is in none of its rows."""
+
+    instance: Instance
+    rows: list[AnyRow]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class EncodedRequest(Generic[Instance, AnyRow]):
+    """`many` is that of the request."""
+
+    instances: list[EncodedInstance[Instance, AnyRow]]
+    many: bool
+
+    @property
+    def rows(self) -> list[AnyRow]:
+        """The rows of all instances, one after the other."""
+        return [row for instance in self.instances for row in instance.rows]
+
+
+@dataclass(frozen=True)
+class EncodedBatch(Generic[Instance, AnyRow]):
+    requests: list[EncodedRequest[Instance, AnyRow]]
+
+    @property
+    def instances(self) -> list[EncodedInstance[Instance, AnyRow]]:
+        """The instances of all requests, one after the other."""
+        return [instance for request in self.requests for instance in request.instances]
+
+    @property
+    def rows(self) -> list[AnyRow]:
+        """The rows of all instances, one after the other."""
+        return [row for request in self.requests for row in request.rows]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows, without padding."""
+        return sum(len(row.ids) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Outputs(Generic[Instance, AnyRow, AnyLogits]):
+    """Logits by output name, in the order of the batch's rows, and the tokens run for them, padding included."""
+
+    batch: EncodedBatch[Instance, AnyRow]
+    logits: dict[str, AnyLogits]
+    padded_tokens: int
+
+
+@dataclass(frozen=True)
+class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
+    """A subclass says how one task parses, encodes, runs and decodes.
+
+    Its `load(folder, **settings)` reads an exported (or unpacked) model folder, and takes the settings that `settings`
+    reads from model-config.yaml as keyword arguments, each with a default.
+    """
+
+    settings: ClassVar[type[HandlerSettings]] = HandlerSettings
+
+    model: OnnxModel
+    token_budget: int
+    max_rows: int
+
+    @classmethod
+    @abstractmethod
+    def load(
+        cls, folder: Path, *, model_file: str = MODEL_FILE, threads: int = 1
+    ) -> Pipeline[Instance, AnyRow, AnyLogits]:
+        """Reads an exported (or unpacked) model folder and runs it once per shape."""
+
+    @staticmethod
+    @abstractmethod
+    def parse(payload: Payload) -> Request[Instance]:
+        """Checks a payload. Raises `RequestError`."""
+
+    def least_rows(self, request: Request[Instance]) -> int:
+        """The rows that a request counts for before it is tokenised."""
+        return len(request.instances)
+
+    def encode(self, requests: Sequence[Request[Instance]]) -> EncodedBatch[Instance, AnyRow]:
+        """Tokenises every text of every request, once."""
+        encoded = iter(self._encoded([instance for request in requests for instance in request.instances]))
+        return EncodedBatch(
+            [EncodedRequest([next(encoded) for _ in request.instances], request.many) for request in requests]
+        )
+
+    def run(self, batch: EncodedBatch[Instance, AnyRow]) -> Outputs[Instance, AnyRow, AnyLogits]:
+        """Runs the rows in micro-batches of similar lengths; the logits come back in the order of the rows."""
+        return Outputs(batch, *self.logits([row.ids for row in batch.rows]))
+
+    def decode(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> list[dict[str, Any]]:
+        """One answer a request, in order."""
+        answers = iter(self._answers(outputs))
+        return [
+            {"predictions": [next(answers) for _ in request.instances]} if request.many else next(answers)
+            for request in outputs.batch.requests
+        ]
+
+    def predict(self, payloads: Sequence[Payload]) -> list[dict[str, Any]]:
+        """The three steps in order, for requests as clients send them; raises the first wrong one's `RequestError`."""
+        if not payloads:
+            return []
+        return self.decode(self.run(self.encode([self.parse(payload) for payload in payloads])))
+
+    def warm_up(self, lengths: Sequence[int]) -> dict[str, AnyLogits]:
+        """Runs rows of these lengths, single and in full micro-batches, so that the first client does not pay for it.
+
+        Returns the last one's logits.
+        """
+        for length in lengths:
+            for rows in (1, max(1, min(self.max_rows, self.token_budget // length))):
+                logits, _ = self.logits([[1] * length] * rows)
+        return logits
+
+    @abstractmethod
+    def _encoded(self, instances: Sequence[Instance]) -> list[EncodedInstance[Instance, AnyRow]]:
+        """In the order of the instances."""
+
+    @abstractmethod
+    def logits(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, AnyLogits], int]:
+        """By output name, in the order of the rows, and the tokens run for them, padding included."""
+
+    @abstractmethod
+    def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> list[dict[str, Any]]:
+        """One an instance, in order."""

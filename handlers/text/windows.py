@@ -1,0 +1,88 @@
+"""Questions and contexts to windows of token ids, the same way in training and in serving.
+
+A context that does not fit beside its question becomes several windows, of which two neighbours share `doc_stride`
+tokens, as in transformers' run_qa. A question is cut to `max_question_length` tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from tokenizers import Tokenizer
+
+Offsets = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text's token ids without special tokens, and the range of characters that each stands for."""
+
+    ids: list[int]
+    offsets: Offsets
+
+
+@dataclass(frozen=True)
+class Window:
+    """`ids`: `[CLS] question [SEP] part of the context [SEP]`, without padding.
+
+    `first` is the position in `ids` of the part's first token, `offsets` the characters of the context of each token of
+    the part.
+    """
+
+    ids: list[int]
+    first: int
+    offsets: Offsets
+
+
+class WindowEncoder:
+    """The text of a `tokenizer.json`, its stored padding and truncation switched off.
+
+    Raises `ValueError` where a context could not move on: `max_length` leaves no room for `doc_stride` tokens and one
+    more beside the longest question.
+    """
+
+    def __init__(
+        self, tokenizer_json: str, max_length: int = 384, doc_stride: int = 128, max_question_length: int = 64
+    ) -> None:
+        self.max_length = max_length
+        self.doc_stride = doc_stride
+        self.max_question_length = max_question_length
+        self._tokenizer = Tokenizer.from_str(tokenizer_json)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._prefix, self._middle, self._suffix = special_ids(self._tokenizer)
+        self._framed = len(self._prefix) + len(self._middle) + len(self._suffix)
+        least = max_question_length + doc_stride + self._framed + 1
+        if max_length < least:
+            raise ValueError(
+                f"max_length is {max_length}, but a question of {max_question_length} tokens and doc_stride "
+                f"{doc_stride} need {least}: raise max_length, or lower one of the others"
+            )
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """One `Tokens` a text, in order. A text with a lone surrogate raises what the tokenizer raises."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [Tokens(encoding.ids, encoding.offsets) for encoding in encodings]
+
+    def windows(self, question: Tokens, context: Tokens) -> list[Window]:
+        """At least one window; together they hold every token of the context."""
+        head = [*self._prefix, *question.ids[: self.max_question_length], *self._middle]
+        room = self.max_length - len(head) - len(self._suffix)
+        windows = []
+        for start in count(0, room - self.doc_stride):
+            end = start + room
+            ids = [*head, *context.ids[start:end], *self._suffix]
+            windows.append(Window(ids, len(head), context.offsets[start:end]))
+            if end >= len(context.ids):
+                return windows
+        raise AssertionError  # count does not end
+
+
+def special_ids(tokenizer: Tokenizer) -> tuple[list[int], list[int], list[int]]:
+    """The special tokens before, between and after the two texts of a pair."""
+    probe = tokenizer.encode("a", "a")
+    first = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 0]
+    second = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 1]
+    return probe.ids[: first[0]], probe.ids[first[-1] + 1 : second[0]], probe.ids[second[-1] + 1 :]

@@ -1,0 +1,145 @@
+"""Figures of extractive question answering on questions with reference answers."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handlers.text import answer_metric
+from lightning_modules.errors import UserError
+from lightning_modules.evaluation.calibration import CalibrationBin, calibration_bins, expected_calibration_error
+from lightning_modules.evaluation.page import write_json
+
+RESAMPLES = 1000
+ANSWER_WORDS = (1, 2, 5, 10)
+CONTEXT_WORDS = (100, 150, 200, 300)
+QUESTION_WORD = re.compile(r"\b(what|who|when|where|why|how|which)(?:m|se|'s|s)?\b", re.IGNORECASE)
+QUESTION_WORDS = ("what", "who", "when", "where", "why", "how", "which", "other")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its references and the model's best answer; `start` counts characters of the context.
+
+    Raises:
+        ValueError: there is no reference, the answer does not stand at `start`, or the score is no probability.
+    """
+
+    id: str
+    question: str
+    context: str
+    references: tuple[str, ...]
+    answer: str
+    start: int
+    score: float
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            raise ValueError(f"question {self.id!r} has no reference answer")
+        if not self.context.startswith(self.answer, self.start):
+            raise ValueError(f"question {self.id!r}: {self.answer!r} does not stand at {self.start} of the context")
+        if not 0 <= self.score <= 1 + 1e-4:
+            raise ValueError(f"question {self.id!r}: the score {self.score} is not in [0, 1]")
+
+    @cached_property
+    def exact_match(self) -> float:
+        return answer_metric.exact_match(self.answer, self.references)
+
+    @cached_property
+    def f1(self) -> float:
+        return answer_metric.f1(self.answer, self.references)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Names of groups in the order to show, and to which a question belongs."""
+
+    names: Sequence[str]
+    of: Callable[[Answered], str]
+
+
+def qa_metrics(answered: Sequence[Answered]) -> dict[str, Any]:
+    """Exact match, F1, their intervals, calibration and breakdowns, ready for JSON; fractions of 1.
+
+    `official` has both in per cent, to the last digit as SQuAD's own script prints them. The 95 % intervals are
+    percentiles over 1000 resamples of the questions (bootstrap, always the same draws). The calibration error compares
+    the score of the answer with how often it matches exactly. `by` has the figures of groups of questions: words of the
+    first reference, the question word, and words of the context.
+
+    Raises:
+        UserError: there are no questions.
+    """
+    if not answered:
+        raise UserError("there are no questions to evaluate: give a test set with at least one question")
+    official = answer_metric.evaluate((one.answer, one.references) for one in answered)
+    exact_match, f1 = _intervals(answered)
+    return {
+        "questions": len(answered),
+        "exact_match": official["exact_match"] / 100,
+        "exact_match_interval": exact_match,
+        "f1": official["f1"] / 100,
+        "f1_interval": f1,
+        "official": official,
+        "expected_calibration_error": expected_calibration_error(answer_calibration(answered)),
+        "by": {name: _breakdown(answered, group) for name, group in GROUPINGS.items()},
+    }
+
+
+def answer_calibration(answered: Sequence[Answered]) -> list[CalibrationBin | None]:
+    """Scores of the answers against how often they match exactly."""
+    scores = np.array([one.score for one in answered])
+    return calibration_bins(scores, np.array([one.exact_match == 1 for one in answered]))
+
+
+def write_predictions(path: Path, answered: Sequence[Answered]) -> None:
+    """A prediction file for SQuAD's own script: question id -> text of the answer."""
+    write_json(path, {one.id: one.answer for one in answered})
+
+
+def _intervals(answered: Sequence[Answered]) -> tuple[list[float], list[float]]:
+    """95 % intervals of exact match and F1."""
+    random, rows = np.random.default_rng(0), len(answered)
+    figures = np.array([(one.exact_match, one.f1) for one in answered])
+    means = np.array([figures[random.integers(rows, size=rows)].mean(axis=0) for _ in range(RESAMPLES)])
+    exact_match, f1 = np.percentile(means, [2.5, 97.5], axis=0).T.tolist()
+    return exact_match, f1
+
+
+def _breakdown(answered: Sequence[Answered], group: Grouping) -> dict[str, dict[str, float]]:
+    members: dict[str, list[Answered]] = {name: [] for name in group.names}
+    for one in answered:
+        members[group.of(one)].append(one)
+    return {
+        name: {
+            "questions": len(ones),
+            "exact_match": float(np.mean([one.exact_match for one in ones])),
+            "f1": float(np.mean([one.f1 for one in ones])),
+        }
+        for name, ones in members.items()
+        if ones
+    }
+
+
+def _by_words(bounds: Sequence[int], text: Callable[[Answered], str]) -> Grouping:
+    """Groups by the number of words; each ends at one of the `bounds`, the last has all above."""
+    lowest = [1, *(bound + 1 for bound in bounds)]
+    names = [str(low) if low == high else f"{low}-{high}" for low, high in zip(lowest, bounds, strict=False)]
+    names.append(f">{bounds[-1]}")
+    return Grouping(names, lambda one: names[int(np.searchsorted(bounds, len(text(one).split())))])
+
+
+def _question_word(one: Answered) -> str:
+    """The first question word, wherever it stands; whom and whose count as who."""
+    found = QUESTION_WORD.search(one.question)
+    return found[1].lower() if found else "other"
+
+
+GROUPINGS = {
+    "answer_length": _by_words(ANSWER_WORDS, lambda one: one.references[0]),
+    "question_word": Grouping(QUESTION_WORDS, _question_word),
+    "context_length": _by_words(CONTEXT_WORDS, lambda one: one.context),
+}

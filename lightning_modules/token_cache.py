@@ -1,0 +1,41 @@
+"""Tokenised rows, made once: kept on disk under the name of their content, and memory-mapped."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import tokenizers
+from datasets import Dataset, Features
+
+Batch = dict[str, list[Any]]
+
+
+def cached_rows(
+    rows: Dataset, encode: Callable[[Batch], Batch], settings: list[Any], features: Features | None = None
+) -> Dataset:
+    """`encode` of batches of `rows`; a batch may become more or fewer rows.
+
+    `settings` are all that the result depends on beside the rows. By default, the name would depend on the time of the
+    file that the rows came from, and on the tokenizer object, which has no stable hash.
+    """
+    name = _digest(rows, [*settings, tokenizers.__version__])
+    folder = Path(datasets.config.HF_DATASETS_CACHE) / "tokenised"
+    folder.mkdir(parents=True, exist_ok=True)
+    return rows.map(
+        encode,
+        batched=True,
+        remove_columns=rows.column_names,
+        features=features,
+        new_fingerprint=name[:16],
+        cache_file_name=str(folder / f"{name}.arrow"),
+    )
+
+
+def _digest(rows: Dataset, settings: list[Any]) -> str:
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for batch in rows.iter(1000):
+        digest.update(json.dumps(batch).encode())
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""Every configuration file makes a model, its data and a trainer."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_modules import cli
+
+CONFIGS = Path("configs")
+TASKS = ["intent", "qa"]
+# Overlays, with the task that they are laid over.
+OVERLAYS = {"hub/intent": "intent", "hub/qa": "qa", "squad": "qa"}
+
+
+@pytest.mark.parametrize("name", [*TASKS, *OVERLAYS])
+def test_every_config_instantiates(
+    name: str, tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])  # LightningCLI warns of arguments beside its own
+    files = [OVERLAYS[name], name] if name in OVERLAYS else [name]
+    synthetic = [f"--data.synthetic.folder={tmp_path / 'data'}"]
+    own = ["--model.backbone", str(tiny_backbone), "--runs_dir", str(tmp_path), "--trainer.accelerator=cpu"]
+    configs = [f"--config={CONFIGS / file}.yaml" for file in files]
+    made = cli.BundleCLI(args=[*configs, *own, *synthetic], run=False, **cli.SETTINGS)
+    assert made.model.network is not None
+    assert made.datamodule.batch_size > 0
+
+
+def test_no_config_is_left_out() -> None:
+    files = {str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")}
+    assert {file for file in files if not file.startswith("serving/")} == {*TASKS, *OVERLAYS}

@@ -1,0 +1,36 @@
+"""A tiny real exported model that answers questions, as tests/tiny_export.py makes one that classifies texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from lightning_modules import export
+from lightning_modules.network import SpanExtractor
+from tests.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer
+
+MAX_LENGTH, DOC_STRIDE, MAX_QUESTION_LENGTH = 48, 8, 12
+# Two windows: more tokens than one holds, less than three.
+CONTEXT = ". ".join(SENTENCES[:6])
+QUESTIONS = ["what is the capital of australia?", "how do you say good morning", "is it nice weather, or not?"]
+
+
+def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
+    """Writes the export folder, `runs/<name>/export` by its contract, and returns it."""
+    folder.mkdir(parents=True)
+    tokenizer = tiny_tokenizer()
+    network = SpanExtractor(tiny_encoder(tokenizer.get_vocab_size()))
+    nn.init.normal_(network.head.weight, std=0.5)  # wide, for different answers
+    export.write_model(folder, network, tokenizer.to_str(), opset=18)
+    export.write_int8(folder, "dynamic")
+    of_task = {
+        "max_length": MAX_LENGTH,
+        "doc_stride": DOC_STRIDE,
+        "max_question_length": MAX_QUESTION_LENGTH,
+        "max_answer_tokens": 8,
+        "n_best": 20,
+    }
+    requests = [{"question": question, "context": CONTEXT} for question in QUESTIONS]
+    return finish_tiny_export(folder, name, "question-answering", of_task, QuestionAnsweringPipeline, requests)
