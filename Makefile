@@ -7,9 +7,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Models that `make train` makes without TASK, and the accuracy that each has to reach on its generated test set.
-DEFAULT_TASKS := intent
-REQUIRED_intent := 0.88
+# Models that `make train` makes without TASK, and what each has to reach on its generated test set.
+DEFAULT_TASKS := intent qa
+REQUIRED_intent := --gate.accuracy 0.88
+REQUIRED_qa := --gate.f1 0.75
 
 TASK ?=
 NAME ?= $(TASK)
@@ -51,7 +52,7 @@ train: setup ## train, evaluate, export: the default models, or TASK=intent [NAM
 ifeq ($(TASK),)
 	@$(if $(NAME),$(error NAME=$(NAME) needs TASK, such as TASK=intent))
 	$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules fit --config configs/$(task).yaml \
-	  $(call option,--gate.accuracy,$(REQUIRED_$(task))) $(ARGS);)
+	  $(REQUIRED_$(task)) $(ARGS);)
 else
 	@$(RUN) -m lightning_modules fit --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
 endif
@@ -91,12 +92,16 @@ token: ## print the header `Authorization: Bearer …` of the running server [KI
 	@$(RUN) -m archives token --kind $(KIND) $(port)
 
 .PHONY: loadtest
-loadtest: setup ## Locust against the running server [MODEL= USERS=64 DURATION=30 RATE= ARGS="--p99 200"]
+loadtest: setup ## Locust against the running server [MODEL= USERS=64 DURATION=30 RATE= ARGS="--texts FILE"]
 	@$(RUN) -m loadtest --model $(MODEL) --users $(USERS) --duration $(DURATION) $(call option,--rate,$(RATE)) $(port) $(ARGS)
 
 .PHONY: bench
-bench: setup ## served speed beside the in-process bound and a plain server, in one run [MODELS=intent ARGS=…]
-	@$(RUN) -m loadtest.bench --models $(or $(MODELS),intent) $(ARGS)
+bench: setup ## served speed beside the in-process bound and a plain server, in one run [MODELS="intent qa" ARGS=…]
+	@$(RUN) -m loadtest.bench --models $(or $(MODELS),$(DEFAULT_TASKS)) $(ARGS)
+
+.PHONY: contexts
+contexts: setup ## time and memory of an answer by the length of its context [MODEL=qa ARGS="--words 500 2000"]
+	@$(RUN) -m loadtest.bench.contexts --model $(if $(filter file,$(origin MODEL)),$(or $(NAME),qa),$(MODEL)) $(ARGS)
 
 .PHONY: test
 test: setup ## the whole test suite

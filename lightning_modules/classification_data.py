@@ -20,7 +20,7 @@ from lightning_modules.batching import LengthGroupedSampler, on_cuda, pad
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
 from lightning_modules.splits import with_missing_parts
-from lightning_modules.synthetic.files import SyntheticIntents
+from lightning_modules.synthetic.intents import SyntheticIntents
 from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_table
 from lightning_modules.token_cache import cached_rows
 

@@ -1,4 +1,4 @@
-"""Keeps the curve of a run: one record after every validation, the first before training, carried through checkpoints."""
+"""Keeps the curve of a run: a record before training and after every validation, carried through checkpoints."""
 
 from typing import Any
 

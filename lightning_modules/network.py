@@ -10,7 +10,7 @@ Pooling = Literal["cls", "mean", "max", "attention"]
 
 
 class Network(nn.Module):
-    """Ids and mask, int64 [rows, tokens] -> logits by output name: [rows, classes], or [rows, tokens] if `per_token`."""
+    """Ids and mask, int64 [rows, tokens] -> logits by name: [rows, classes], or [rows, tokens] if `per_token`."""
 
     per_token: ClassVar[bool] = False
     encoder: PreTrainedModel

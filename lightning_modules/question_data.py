@@ -245,7 +245,7 @@ def window_lengths(windows: Dataset) -> list[int]:
 def split_off(questions: Questions, share: float, seed: int) -> tuple[Questions, Questions]:
     """Cuts a `share` of the articles off, shuffled by `seed`: no context stands on both sides.
 
-    Where there is no more than one title, contexts are dealt out instead. What was dropped or repaired is counted in the first.
+    Where there is no more than one title, contexts are dealt out instead. The first counts all dropped and repaired.
     """
     titles = questions.rows["title"][:]
     groups = np.asarray(titles if len(set(titles)) > 1 else questions.rows["context"][:])

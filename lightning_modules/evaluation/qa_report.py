@@ -16,9 +16,7 @@ SHOWN_ERRORS = 8  # of each kind
 PICTURES = ("breakdown", "calibration", "history")
 
 
-def write_qa_report(
-    out: Path, name: str, answered: Sequence[Answered], *, extras: Mapping[str, Any]
-) -> dict[str, Any]:
+def write_qa_report(out: Path, name: str, answered: Sequence[Answered], *, extras: Mapping[str, Any]) -> dict[str, Any]:
     """Writes `metrics.json`, `errors.json`, `predictions.json`, the pictures and `report.html`; returns the metrics.
 
     Args:

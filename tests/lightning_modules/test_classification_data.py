@@ -11,7 +11,7 @@ from lightning_modules.batching import LengthGroupedSampler, pad
 from lightning_modules.classification_data import ClassificationData
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.files import SyntheticIntents
+from lightning_modules.synthetic.intents import SyntheticIntents
 
 WORDS = ["translate", "this", "sentence", "into", "french", "or", "write", "a", "function", "that", "sorts"]
 

@@ -1,6 +1,7 @@
 """Questions: windows with their answers, splits, limits, and whole questions in validation."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_long_context_becomes_windows_that_share_tokens_and_end_with_the_conte
     question, tokens = ENCODER.tokenise(["what is it", context])
     windows = ENCODER.windows(question, tokens)
     assert all(len(window.ids) == 24 for window in windows[:-1])
-    for left, right in zip(windows, windows[1:], strict=False):
+    for left, right in pairwise(windows):
         assert left.offsets[-6:] == right.offsets[:6]
     assert windows[-1].offsets[-1][1] == len(context)
 
