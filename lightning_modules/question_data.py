@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +133,13 @@ class QuestionData(LightningDataModule):
             self.seed,
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
-        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
+        merge = partial(collate, max_length=self.max_length)
+        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=merge, pin_memory=on_cuda())
 
     def val_dataloader(self) -> DataLoader:
         by_question = ByQuestion(self.tokenised["val"].select_columns(TRAINING_COLUMNS))
-        return DataLoader(by_question, self.batch_size * 2, collate_fn=collate_questions, pin_memory=on_cuda())
+        merge = partial(collate_questions, max_length=self.max_length)
+        return DataLoader(by_question, self.batch_size * 2, collate_fn=merge, pin_memory=on_cuda())
 
     def answers(self, batch: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Iterator[tuple[str, list[str]]]:
         """The best answer to each whole question of a validation batch, with its references."""
@@ -152,7 +154,7 @@ class QuestionData(LightningDataModule):
         self, part: str, question: int, start_logits: Sequence[Floats], end_logits: Sequence[Floats]
     ) -> tuple[str, Spans]:
         """The best answer's text ("" where there is none), and all spans; logits of each window, [tokens]."""
-        windows = [as_window(self.tokenised[part][i]) for i in self.windows_of(part)[question]]
+        windows = [as_window(self.tokenised[part][i]) for i in self.windows_of[part][question]]
         spans = best_spans(
             windows, start_logits, end_logits, n_best=self.n_best, max_answer_tokens=self.max_answer_tokens
         )
@@ -163,15 +165,10 @@ class QuestionData(LightningDataModule):
         texts: list[str] = self.parts[part].rows[question]["answers"]["text"]
         return texts
 
-    def windows_of(self, part: str) -> list[range]:
-        """The rows of `tokenised` that each question has."""
-        if part not in self._windows_of:
-            self._windows_of[part] = question_ranges(self.tokenised[part])
-        return self._windows_of[part]
-
     @cached_property
-    def _windows_of(self) -> dict[str, list[range]]:
-        return {}
+    def windows_of(self) -> dict[str, list[range]]:
+        """The rows of `tokenised` that each question of validation and test has."""
+        return {part: question_ranges(self.tokenised[part]) for part in ("val", "test")}
 
     def summary(self) -> dict[str, Any]:
         """Of each part, for the report: file, questions, windows, and what was repaired or dropped."""
@@ -189,7 +186,11 @@ class QuestionData(LightningDataModule):
     def _read(self) -> dict[str, Questions]:
         files: Mapping[str, str | None] = self.files
         if files["train"] is None and self.dataset is not None:
-            return read_hub(self.dataset, self.bad_rows)
+            parts = read_hub(self.dataset, self.bad_rows)
+            # SQuAD's test part is not public: its validation part stays apart until training is over.
+            if "test" not in parts and "val" in parts:
+                parts["test"] = parts.pop("val")
+            return parts
         if files["train"] is None:
             if self.synthetic is None:
                 raise UserError(
@@ -227,8 +228,8 @@ class ByQuestion(TorchDataset[list[dict[str, Any]]]):
         return [self.windows[i] for i in self.ranges[question]]
 
 
-def collate_questions(questions: list[list[dict[str, Any]]]) -> dict[str, Tensor]:
-    return collate([window for windows in questions for window in windows])
+def collate_questions(questions: list[list[dict[str, Any]]], max_length: int) -> dict[str, Tensor]:
+    return collate([window for windows in questions for window in windows], max_length)
 
 
 def question_ranges(windows: Dataset) -> list[range]:

@@ -76,7 +76,7 @@ class QuestionTask(Task):
         questions = self.data.parts["test"].rows
         return [
             self._best(question, row, [starts[i] for i in windows], [ends[i] for i in windows])
-            for question, (row, windows) in enumerate(zip(questions, self.data.windows_of("test"), strict=True))
+            for question, (row, windows) in enumerate(zip(questions, self.data.windows_of["test"], strict=True))
             if windows.stop <= len(starts)
         ]
 

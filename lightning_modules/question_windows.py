@@ -76,12 +76,12 @@ def as_window(row: dict[str, Any]) -> Window:
     return Window(row["input_ids"], row["first"], list(zip(row["begins"], row["ends"], strict=True)))
 
 
-def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Rows -> int64 `input_ids`, `attention_mask` [rows, longest], `question`, `start`, `end` [rows].
+def collate(rows: list[dict[str, Any]], max_length: int) -> dict[str, Tensor]:
+    """Rows -> int64 `input_ids`, `attention_mask` [rows, tokens], `question`, `start`, `end` [rows].
 
-    And `allowed`, bool [rows, longest]: the context's tokens, and the first one, which stands for no answer.
+    And `allowed`, bool [rows, tokens]: the context's tokens, and the first one, which stands for no answer.
     """
-    ids, mask = pad([row["input_ids"] for row in rows])
+    ids, mask = pad([row["input_ids"] for row in rows], max_length)
     first = np.array([row["first"] for row in rows])[:, None]
     last = mask.sum(dim=1, keepdim=True).numpy() - 1  # the closing special token
     position = np.arange(ids.shape[1])

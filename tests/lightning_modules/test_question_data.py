@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,9 +73,18 @@ def test_a_long_context_becomes_windows_that_share_tokens_and_end_with_the_conte
 def test_only_the_context_and_the_first_token_may_answer() -> None:
     row = {"input_ids": [2, 9, 9, 3, 7, 8, 3], "first": 4, "question": 0, "start": 4, "end": 5}
     longer = {**row, "input_ids": [2, 9, 3, 7, 7, 7, 7, 7, 3], "first": 3}
-    allowed = collate([row, longer])["allowed"]
+    allowed = collate([row, longer], max_length=24)["allowed"]
     assert allowed[0].nonzero().flatten().tolist() == [0, 4, 5]
     assert allowed[1].nonzero().flatten().tolist() == [0, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("longest", "width"), [(7, 7), (31, 31), (33, 34), (65, 68), (129, 136), (370, 384), (381, 381)])
+def test_batches_have_few_different_widths_and_none_above_the_limit(longest: int, width: int) -> None:
+    row = {"input_ids": [1] * longest, "first": 1, "question": 0, "start": 0, "end": 0}
+    batch = collate([row], max_length=381 if longest == 381 else 384)
+    assert batch["input_ids"].shape == (1, width)
+    assert int(batch["attention_mask"].sum()) == longest
+    assert int(batch["allowed"].sum()) == longest - 1  # not the closing token
 
 
 def test_the_split_keeps_articles_together(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -94,6 +104,27 @@ def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_back
     parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
     contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 10
+
+
+def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
+    tmp_path: Path, tiny_backbone: Path
+) -> None:
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for split, count in (("train", 20), ("validation", 5)):
+        rows = [
+            {
+                "id": f"{split}{i}",
+                "title": f"t{i}",
+                "context": f"tom {i} ran",
+                "question": "who?",
+                "answers": {"text": ["tom"], "answer_start": [0]},
+            }
+            for i in range(count)
+        ]
+        Dataset.from_list(rows).to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=str(tmp_path / "hub")).parts
+    assert {part: len(questions.rows) for part, questions in parts.items()} == {"train": 18, "val": 2, "test": 5}
+    assert list(parts["test"].rows["id"]) == [f"validation{i}" for i in range(5)]
 
 
 def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -122,7 +153,7 @@ def test_a_validation_batch_has_all_windows_of_its_questions_and_their_best_answ
     data = question_data(tmp_path, tiny_backbone, val_file=str(write_squad(tmp_path / "val.json")), batch_size=2)
     data.setup()
     windows = data.tokenised["val"]
-    assert max(len(rows) for rows in data.windows_of("val")) > 1
+    assert max(len(rows) for rows in data.windows_of["val"]) > 1
     answered = []
     for batch in data.val_dataloader():
         # Logits that point at the first reference, where a window has it.
