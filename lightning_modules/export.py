@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
@@ -72,36 +69,6 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
     network.encoder.set_attn_implementation(attention)
     assert program is not None
     program.save(path, external_data=False)
-
-
-def write_int8(folder: Path, method: str) -> None:
-    """`model_int8.onnx` from `model.onnx`, by one of `INT8_METHODS`."""
-    model = onnx.load(folder / FP32)
-    # The exporter's stored shapes contradict those that the quantiser infers.
-    del model.graph.value_info[:]
-    INT8_METHODS[method](model, folder / INT8)
-
-
-def _write_dynamic(model: onnx.ModelProto, path: Path) -> None:
-    """Weights INT8 per channel, activations INT8 with one range a micro-batch: the fastest form."""
-    quantize_dynamic(model, path, weight_type=QuantType.QInt8, per_channel=True)
-
-
-def _write_blockwise(model: onnx.ModelProto, path: Path) -> None:
-    """Weights and activations INT8 in blocks of 32 along a row, embeddings INT8.
-
-    Three times closer to fp32 than the dynamic form and independent of a row's neighbours, at less than half its speed.
-    """
-    settings = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
-    quantiser = MatMulNBitsQuantizer(model, algo_config=settings)
-    quantiser.process()
-    quantize_dynamic(
-        quantiser.model.model, path, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8, per_channel=False
-    )
-
-
-# In the order in which an export tries them until one holds the bounds.
-INT8_METHODS = {"dynamic": _write_dynamic, "blockwise": _write_blockwise}
 
 
 def write_hf(network: Network, tokenizer_json: str, folder: Path) -> None:

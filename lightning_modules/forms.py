@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from handlers.base_pipeline import Pipeline
-from lightning_modules import export
-from lightning_modules.batching import pad
+from lightning_modules import export, int8
+from lightning_modules.batching import pad, similar_lengths
 from lightning_modules.benchmark import Run, compare_speed
 from lightning_modules.network import Network
 from lightning_modules.settings import Export
@@ -24,10 +24,8 @@ AnyPipeline = Pipeline[Any, Any, Any]
 def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Outputs:
     """fp32 outputs by name in the order of `rows`, run in batches of similar lengths."""
     device = next(network.parameters()).device
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     outputs: dict[str, list[Any]] = {}
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+    for batch in similar_lengths(rows, batch_size):
         ids, mask = pad([rows[i] for i in batch])
         for name, values in network(ids.to(device), mask.to(device)).items():
             of_rows = outputs.setdefault(name, [None] * len(rows))
@@ -55,10 +53,10 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
         "torch": task.quality(reference, reference),
         "onnx": task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)},
     }
-    for method in export.INT8_METHODS:
-        export.write_int8(folder, method)
-        int8: AnyPipeline = task.pipeline.load(folder, model_file=export.INT8, threads=threads)
-        found = onnx_outputs(int8, rows)
+    for method in int8.METHODS:
+        int8.write_int8(folder / export.FP32, folder / export.INT8, method)
+        quantised: AnyPipeline = task.pipeline.load(folder, model_file=export.INT8, threads=threads)
+        found = onnx_outputs(quantised, rows)
         table["int8"] = task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)}
         table["int8"]["method"] = method
         misses = task.missed_int8(table["int8"], table["torch"], settings)
@@ -68,7 +66,7 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
     sizes = {"torch": export.weights_mb(folder)} | {
         form: size_mb(folder / file) for form, file in (("onnx", export.FP32), ("int8", export.INT8))
     }
-    speeds = speed(task.network, {"onnx": onnx, "int8": int8}, rows)
+    speeds = speed(task.network, {"onnx": onnx, "int8": quantised}, rows)
     full = {form: {**row, "size_mb": sizes[form], **speeds[form]} for form, row in table.items()}
     return full, missed_onnx(table["onnx"], settings) + [f"INT8: {miss}" for miss in misses]
 

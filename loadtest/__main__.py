@@ -1,7 +1,8 @@
 """Load test of a served model: Locust users send requests, check every answer, and limits decide the exit code.
 
     python -m loadtest --model intent --users 64 --duration 30 --p99 200
-    python -m loadtest --model intent --rate 300 --texts questions.txt
+    python -m loadtest --model intent --rate 300 --texts texts.txt
+    python -m loadtest --model qa --texts dev-v1.1.json.gz
     python -m loadtest --model intent --url http://host:8080 --token KEY
 
 Reports (CSV, HTML, summary.json) go to loadtest/reports/<model>. Exit codes: 0 all limits hold, 1 a limit was not kept,
@@ -19,6 +20,7 @@ import sys
 from dataclasses import asdict
 
 from loadtest import arguments as options
+from loadtest.checks import usual_flips
 from loadtest.errors import LoadTestError
 from loadtest.packages import require
 from loadtest.plan import Plan
@@ -44,7 +46,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0 if summary is None else judge(summary, arguments)
+    if summary is None:
+        return 0
+    max_flips = usual_flips(plan.samples) if arguments.max_flips is None else arguments.max_flips
+    return judge(summary, Thresholds(arguments.max_failures, max_flips, arguments.p99, arguments.min_rps), arguments)
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -63,9 +68,8 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def judge(summary: Summary, arguments: argparse.Namespace) -> int:
+def judge(summary: Summary, limits: Thresholds, arguments: argparse.Namespace) -> int:
     """Prints the result and its verdict, keeps both in summary.json, and returns the exit code."""
-    limits = Thresholds(arguments.max_failures, arguments.max_flips, arguments.p99, arguments.min_rps)
     failed = limits.failed(summary)
     asked = {name: getattr(arguments, name) for name in ("model", "users", "duration", "rate", "processes")}
     result = asked | asdict(summary) | {"thresholds": asdict(limits), "failed": failed, "passed": not failed}
@@ -74,7 +78,7 @@ def judge(summary: Summary, arguments: argparse.Namespace) -> int:
     print(
         f"{summary.requests} requests, {summary.requests_per_second:.1f}/s, "
         f"p50 {summary.p50:g} ms, p95 {summary.p95:g} ms, p99 {summary.p99:g} ms, "
-        f"{summary.failures} failures, {summary.flips} label flips"
+        f"{summary.failures} failures, {summary.flips} flips"
     )
     for error, count in sorted(summary.errors.items(), key=lambda item: -item[1])[:5]:
         print(f"  {count} x {error}")

@@ -1,49 +1,50 @@
-"""Whether an answer is right: against the expected one where it is known, else by its shape.
-
-The INT8 models take the range of their activations from the whole batch, so scores move with the neighbours of a
-request: little where the model is sure, more where it is not, which the logarithm of the odds evens out. A score may
-differ by 0.02, or by `tolerance` in log-odds; a label may differ only where the expected answer's scores of both are
-within twice that tolerance. Such a flip is neither right nor wrong: it is counted apart.
-"""
+"""Whether an answer is right: against the expected one where it is known (see comparison.py), else by its shape."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
+from loadtest.answer_check import AnswerCheck
+from loadtest.comparison import RIGHT, Outcome, worst
+from loadtest.label_check import LabelCheck
 from loadtest.samples import Sample
 
-SMALL = 0.02  # between two scores
-TOLERANCE = 1.0  # in log-odds
-ROUNDING = 1e-6  # scores have six places
 
+class Check(Protocol):
+    """What one task asks of an answer; `usual_flips` is a share of all requests that its INT8 models stay below."""
 
-@dataclass(frozen=True)
-class Outcome:
-    """`reason` says what is wrong, in words that many requests share."""
+    usual_flips: ClassVar[float]
 
-    kind: Literal["right", "flip", "wrong"]
-    reason: str = ""
+    def fault(self, answer: Any) -> str | None:
+        """What is wrong with the shape of an answer (parsed JSON); None where nothing is."""
 
-
-RIGHT = Outcome("right")
-FLIP = Outcome("flip")
+    def compare(self, answer: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float) -> Outcome:
+        """Of two answers of the right shape with the same fields."""
 
 
 def check(answer: Any, sample: Sample, labels: Collection[str] | None, tolerance: float) -> Outcome:
     """The outcome of one answer (parsed JSON); without known `labels`, any label will do."""
-    instances = sample.request.get("instances")
-    if not isinstance(instances, list):
-        return _check_one(answer, sample.expected, labels, tolerance)
+    instances = _instances(sample.request)
+    if instances is None:
+        return _check_one(answer, sample.expected, _check_of(sample.request, labels), tolerance)
     predictions = answer.get("predictions") if isinstance(answer, dict) else None
     if not isinstance(predictions, list) or len(predictions) != len(instances):
         return Outcome("wrong", "not one prediction for each instance")
     expected = sample.expected["predictions"] if sample.expected else [None] * len(instances)
-    outcomes = [_check_one(*pair, labels, tolerance) for pair in zip(predictions, expected, strict=True)]
-    return _worst(outcomes)
+    return worst(
+        [
+            _check_one(prediction, one, _check_of(instance, labels), tolerance)
+            for prediction, one, instance in zip(predictions, expected, instances, strict=True)
+        ]
+    )
+
+
+def usual_flips(samples: Sequence[Sample]) -> float:
+    """The highest that is usual for one of these requests."""
+    instances = [one for sample in samples for one in _instances(sample.request) or [sample.request]]
+    return max(_check_of(instance, None).usual_flips for instance in instances)
 
 
 def refusal(status: int, body: bytes | None) -> str:
@@ -57,56 +58,26 @@ def refusal(status: int, body: bytes | None) -> str:
         return f"status {status}"
 
 
-def _check_one(
-    answer: Any, expected: Mapping[str, Any] | None, labels: Collection[str] | None, tolerance: float
-) -> Outcome:
-    if not _is_ranked(answer):
-        return Outcome("wrong", "no label with a score from 0 to 1")
-    if labels is not None and answer["label"] not in labels:
-        return Outcome("wrong", f"unknown label {answer['label']!r}")
+def _instances(request: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """What a request with several instances asks, each with the options of the whole; None for a request of one."""
+    if isinstance(request.get("instances"), list):
+        return [{**request, **instance} for instance in request["instances"]]
+    if isinstance(request.get("questions"), list):
+        return [request] * len(request["questions"])
+    return None
+
+
+def _check_of(instance: Mapping[str, Any], labels: Collection[str] | None) -> Check:
+    if "context" in instance:
+        return AnswerCheck(instance["context"], instance.get("no_answer_threshold"))
+    return LabelCheck(labels)
+
+
+def _check_one(answer: Any, expected: Mapping[str, Any] | None, task: Check, tolerance: float) -> Outcome:
+    if fault := task.fault(answer):
+        return Outcome("wrong", fault)
     if expected is None:
         return RIGHT
     if set(answer) != set(expected):
         return Outcome("wrong", f"fields {sorted(answer)}, expected {sorted(expected)}")
-    outcomes = [_compare(answer, expected, tolerance)]
-    if "complexity" in expected:
-        if not _is_ranked(answer["complexity"]):
-            return Outcome("wrong", "no complexity with a score from 0 to 1")
-        outcomes.append(_compare(answer["complexity"], expected["complexity"], tolerance))
-    return _worst(outcomes)
-
-
-def _is_ranked(answer: Any) -> bool:
-    if not isinstance(answer, dict) or not isinstance(answer.get("label"), str):
-        return False
-    score = answer.get("score")
-    return isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score <= 1
-
-
-def _compare(answer: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float) -> Outcome:
-    label, score = expected["label"], expected["score"]
-    if answer["label"] == label:
-        if abs(answer["score"] - score) <= SMALL or abs(_log_odds(answer["score"]) - _log_odds(score)) <= tolerance:
-            return RIGHT
-        return Outcome("wrong", f"the score of label {label!r} is far from the expected one")
-    other = _highest_score(expected, answer["label"])
-    if _log_odds(score) - _log_odds(other) <= 2 * tolerance:
-        return FLIP
-    return Outcome("wrong", f"label {answer['label']!r}, expected {label!r}")
-
-
-def _log_odds(score: float) -> float:
-    """ln(p / (1 - p)), finite for the rounded scores 0 and 1 too."""
-    inside = min(max(score, ROUNDING), 1 - ROUNDING)
-    return math.log(inside / (1 - inside))
-
-
-def _highest_score(expected: Mapping[str, Any], label: str) -> float:
-    """The expected answer's score of `label`, or the highest that is possible where it is not listed."""
-    ranking = expected.get("top_k") or [expected]
-    listed = {entry["label"]: float(entry["score"]) for entry in ranking}
-    return listed.get(label, min(*listed.values(), 1 - sum(listed.values())))
-
-
-def _worst(outcomes: list[Outcome]) -> Outcome:
-    return max(outcomes, key=lambda outcome: ("right", "flip", "wrong").index(outcome.kind), default=RIGHT)
+    return task.compare(answer, expected, tolerance)

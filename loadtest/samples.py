@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loadtest.errors import LoadTestError
+from loadtest.squad import squad_requests
 
 STORE = Path(__file__).parent.parent / "archives" / "store"
+# What read_texts reads, for the help of options.
+TEXTS = ".json, .jsonl or one text a line, or SQuAD's JSON, gzipped too"
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,17 @@ def read_labels(archive: Path) -> list[str] | None:
 
 
 def read_texts(path: Path) -> list[Sample]:
-    """Requests from a file: `.json` (a list), `.jsonl` (one a line), or one text a line.
+    """Requests from a file: `.json` (a list), `.jsonl` (one a line), or one text a line; gzipped too (`.json.gz`).
 
     An entry of JSON is a text, a request such as `{"text": …}`, or `{"request": …, "response": …}` with its answer.
+    SQuAD's official JSON gives some of its questions, see squad.py.
 
     Raises:
         LoadTestError: the file cannot be read, an entry is none of these, or there are none.
     """
     try:
         entries = _entries(path)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise LoadTestError(f"--texts {path}: {error}") from error
     if not entries:
         raise LoadTestError(f"--texts {path}: the file is empty")
@@ -68,15 +74,22 @@ def _read_member(archive: Path, name: str) -> Any:
 
 
 def _entries(path: Path) -> Sequence[Any]:
-    content = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        entries = json.loads(content)
-        if not isinstance(entries, list):
-            raise ValueError(f"expected a list, got {type(entries).__name__}")
-        return entries
+    ending, content = path.suffix, path.read_bytes()
+    if ending == ".gz":
+        ending, content = Path(path.stem).suffix, gzip.decompress(content)
+    if ending == ".json":
+        return _list(json.loads(content))
     # Not splitlines: texts may hold other line separators of Unicode.
-    lines = [line.strip() for line in content.split("\n") if line.strip()]
-    return [json.loads(line) for line in lines] if path.suffix == ".jsonl" else lines
+    lines = [line.strip() for line in content.decode().split("\n") if line.strip()]
+    return [json.loads(line) for line in lines] if ending == ".jsonl" else lines
+
+
+def _list(content: Any) -> Sequence[Any]:
+    if isinstance(content, dict) and "data" in content:
+        return squad_requests(content["data"])
+    if not isinstance(content, list):
+        raise ValueError(f"expected a list, or SQuAD's official format, got {type(content).__name__}")
+    return content
 
 
 def _sample(entry: Any, where: str) -> Sample:

@@ -28,7 +28,7 @@ class Thresholds:
     """`p99` in milliseconds; `max_failures` and `max_flips` as shares of all requests; None: no limit."""
 
     max_failures: float = 0.0
-    max_flips: float = 0.05
+    max_flips: float = 1.0
     p99: float | None = None
     min_rps: float | None = None
 

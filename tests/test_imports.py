@@ -20,6 +20,8 @@ FORBIDDEN = {
     "archives": {"lightning_modules", "loadtest"},
     "loadtest": {"archives", "lightning_modules"},
 }
+# Files that only go into archives, of the server to compare with: they are no part of the bundle's own code.
+PACKED = "loadtest.bench.plain"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Import:
     @property
     def third_party(self) -> bool:
         return self.package not in sys.stdlib_module_names
+
+    def below(self, package: str) -> bool:
+        return Path(self.where).is_relative_to(ROOT.joinpath(*package.split(".")))
 
 
 def imports_of(path: Path) -> Iterator[Import]:
@@ -92,7 +97,16 @@ def test_archives_take_the_pure_part_of_the_handlers() -> None:
 
 @pytest.mark.parametrize("room", ["handlers", "archives", "loadtest"])
 def test_torch_is_not_imported_with_the_module(room: str) -> None:
-    assert [found for found in imports_below(ROOT / room) if found.package == "torch" and not found.lazy] == []
+    eager = [found for found in imports_below(ROOT / room) if found.package == "torch" and not found.lazy]
+    assert [found for found in eager if not found.below(PACKED)] == []
+
+
+def test_files_that_are_only_packed_stand_alone() -> None:
+    imports = [found for room in ROOMS for found in imports_below(ROOT / room)]
+    assert [found for found in imports if within(found.module, {PACKED})] == []
+    packed = [found for found in imports if found.below(PACKED)]
+    assert packed
+    assert [found for found in packed if found.package in ROOMS] == []
 
 
 def test_lazy_imports_are_told_from_eager_ones(tmp_path: Path) -> None:

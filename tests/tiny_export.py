@@ -20,7 +20,7 @@ from transformers import DistilBertConfig, DistilBertModel
 
 from handlers.base_pipeline import Pipeline
 from handlers.pipeline import ClassificationPipeline
-from lightning_modules import export
+from lightning_modules import export, int8
 from lightning_modules.network import TextClassifier
 
 LABELS = ["code_generation", "conversation", "summarization", "translation"]
@@ -40,12 +40,12 @@ SENTENCES = [
 ]
 
 
-def tiny_encoder(vocabulary: int) -> DistilBertModel:
+def tiny_encoder(vocabulary: int, layers: int = 2, width: int = 32) -> DistilBertModel:
     """Seeded random weights."""
     torch.manual_seed(0)
     return DistilBertModel(
         DistilBertConfig(
-            vocab_size=vocabulary, max_position_embeddings=64, dim=32, hidden_dim=64, n_layers=2, n_heads=2
+            vocab_size=vocabulary, max_position_embeddings=64, dim=width, hidden_dim=64, n_layers=layers, n_heads=2
         )
     )
 
@@ -69,7 +69,7 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
         if head is not None:
             nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
     export.write_model(folder, network, tokenizer.to_str(), opset=18)
-    export.write_int8(folder, "dynamic")
+    int8.write_int8(folder / export.FP32, folder / export.INT8, "per_token")
     export.write_labels(folder, LABELS, levels)
     of_task = {"max_length": MAX_LENGTH, "labels": LABELS}
     requests = [{"text": sentence} for sentence in SENTENCES]

@@ -1,12 +1,14 @@
 """Measures served models side by side, in one run and with the same texts.
 
-    python -m loadtest.bench --models intent
-    python -m loadtest.bench --models intent student --clients 1 64 --seconds 4 --texts questions.txt
+    python -m loadtest.bench --models intent qa
+    python -m loadtest.bench --models qa --clients 1 64 --seconds 4 --texts dev-v1.1.json.gz
 
-Compared are the bundle's server, the same archive with one worker that pads each batch to its longest text (its model
-on one core, and on every core), and the bound: the model alone on every core, without a server. The servers are
-started for the measurement; leave the machine alone meanwhile. Writes bench.json and bench.png, and ends with 1 when
-an answer was wrong.
+Compared are the bundle's server, a plain handler with the same weights in eager fp32 that pads to a fixed length and
+answers one request at a time, the bundle's archive with one worker that pads each batch to its longest row (its model
+on one core, and on every core), and the bound: the model alone on every core, without a server. The plain handler needs
+the weights in runs/<model>/export/hf and is left out without them. The servers are started for the measurement; leave
+the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be answered in them.
+Writes bench.json and bench.png, and ends with 1 when an answer was wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from typing import Any
 from loadtest.arguments import REPORTS
 from loadtest.errors import LoadTestError
 from loadtest.packages import require
-from loadtest.samples import STORE, read_texts
+from loadtest.samples import STORE, TEXTS, read_texts
+
+RUNS = Path(__file__).parents[2] / "runs"
 
 
 def main() -> int:
@@ -46,7 +50,9 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     machine = environment()
     samples = read_texts(arguments.texts) if arguments.texts else None
-    options = Options(arguments.store, sorted(arguments.clients), arguments.seconds, arguments.repeats, samples)
+    options = Options(
+        arguments.store, arguments.runs, sorted(arguments.clients), arguments.seconds, arguments.repeats, samples
+    )
     models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
     asked = {name: getattr(arguments, name) for name in ("clients", "seconds", "repeats")}
     asked["texts"] = arguments.texts.name if arguments.texts else "golden requests"
@@ -55,7 +61,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     (arguments.out / "bench.json").write_text(content + "\n", encoding="utf-8")
     draw(models, machine, arguments.out / "bench.png")
     # Tables are not to be cut where the output is no terminal.
-    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     for model, entry in models.items():
         console.print(table(model, entry))
     print(f"report: {arguments.out / 'bench.json'}, {arguments.out / 'bench.png'}")
@@ -76,8 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 64, 256], metavar="N")
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--texts", type=Path, help=".json, .jsonl or one text a line; default: the golden requests")
+    parser.add_argument("--texts", type=Path, help=f"{TEXTS}; default: the golden requests")
     parser.add_argument("--store", type=Path, default=STORE)
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the weights for the plain handler are")
     parser.add_argument("--out", type=Path, default=REPORTS / "bench")
     return parser
 

@@ -1,4 +1,4 @@
-"""An archive unpacked, and packed again with other settings of its handler."""
+"""An archive unpacked, the parts of the bundle that belong to it, and a folder packed again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from typing import Any
 
 import yaml
 
+from handlers.base_pipeline import Pipeline
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
 from handlers.text.integrity import write_integrity
 from loadtest.errors import LoadTestError
 
 CONFIG = "model-config.yaml"
+PIPELINES: Mapping[str, type[Pipeline[Any, Any, Any]]] = {
+    "text-classification": ClassificationPipeline,
+    "question-answering": QuestionAnsweringPipeline,
+}
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -31,15 +38,26 @@ def model_config(folder: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
 
 
+def metadata(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "metadata.json").read_text(encoding="utf-8")))
+
+
 def handler_settings(folder: Path) -> HandlerSettings:
-    return HandlerSettings.read(model_config(folder))
+    return PIPELINES[metadata(folder)["task"]].settings.read(model_config(folder))
+
+
+def load_pipeline(folder: Path) -> Pipeline[Any, Any, Any]:
+    """What the archive's handler answers with."""
+    return PIPELINES[metadata(folder)["task"]].load(folder, **handler_settings(folder).of_pipeline())
 
 
 def whole_batches(folder: Path) -> dict[str, int]:
-    """The handler's settings under which a batch of TorchServe is one micro-batch, padded to its longest row."""
+    """The handler's settings under which a batch of TorchServe is one micro-batch, padded to its longest row.
+
+    Where a request makes several rows, a batch may become more than one.
+    """
     rows = model_config(folder)["batchSize"]
-    max_length = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["max_length"]
-    return {"max_rows": rows, "token_budget": rows * max_length}
+    return {"max_rows": rows, "token_budget": rows * metadata(folder)["max_length"]}
 
 
 def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
@@ -48,6 +66,10 @@ def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
     config["handler"] |= changes
     (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
     write_integrity(folder)
+    write_zip(folder, archive)
+
+
+def write_zip(folder: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as mar:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,6 +1,6 @@
 """What the machine could do at most: the model alone, without a server, on every core.
 
-Texts are tokenised, sorted over the whole set, packed and padded ahead; one process a core runs one single-threaded
+Rows are made, sorted over the whole set, packed and padded ahead; one process a core runs one single-threaded
 ONNX Runtime session, as the server's workers do.
 """
 

@@ -8,7 +8,8 @@ from statistics import median
 from typing import Any
 
 from loadtest.bench.closed_loop import Measurement
-from loadtest.bench.measure import BUNDLE, Results
+from loadtest.bench.measure import Results
+from loadtest.bench.setups import BUNDLE
 
 RANGED = ("requests_per_second", "p50", "p95", "p99", "generator_cores")
 COUNTED = ("requests", "failures", "flips")
@@ -19,24 +20,24 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def figures(results: Results) -> dict[str, Any]:
-    """What the JSON keeps of one model; ratios are the bundle's requests/s to the others', at most clients."""
-    most = max(results.setups[BUNDLE])
-    own = _rates(results.setups[BUNDLE][most])
-    others = {"bound": results.bound}
-    others |= {name: _rates(by_clients[most]) for name, by_clients in results.setups.items() if name != BUNDLE}
+    """What the JSON keeps of one model; ratios are the bundle's requests/s to the others', each at its most clients."""
+    rates = {name: _rates(by_clients[max(by_clients)]) for name, by_clients in results.setups.items()}
+    own = rates.pop(BUNDLE)
+    others = {"bound": results.bound} | rates
     ratios = {
-        name: spread([round(mine / theirs, 4) for mine, theirs in zip(own, rates, strict=True)])
-        for name, rates in others.items()
+        name: spread([round(mine / other, 4) for mine, other in zip(own, theirs, strict=True)])
+        for name, theirs in others.items()
     }
     return {
         "archive_bytes": results.archive_bytes,
+        "work": asdict(results.work),
         "worker_memory_mib": results.memory,
         "bound": {"requests_per_second": spread(results.bound)},
         "setups": {
             name: {str(clients): _of_repeats(repeats) for clients, repeats in by_clients.items()}
             for name, by_clients in results.setups.items()
         },
-        "ratios": {"clients": most, f"{BUNDLE} to": ratios},
+        "ratios": {"clients": max(results.setups[BUNDLE]), f"{BUNDLE} to": ratios},
     }
 
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from handlers.pipeline import ClassificationPipeline
-from loadtest.bench.archive import handler_settings, pack_with, unpack, whole_batches
+from handlers.text.errors import RequestError
+from loadtest.bench.archive import load_pipeline, unpack
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import Measurement, measure
-from loadtest.bench.server import Served, serving
-from loadtest.checks import TOLERANCE
+from loadtest.bench.numbers import rate
+from loadtest.bench.setups import Starter
+from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
-from loadtest.samples import Sample, read_golden, read_labels
+from loadtest.samples import Sample, read_golden
 
-BUNDLE = "this bundle"
-ONE_WORKER = "one worker, padded to the longest"
-ONE_WORKER_ALL_CORES = "the same, its model on every core"
+
+@dataclass(frozen=True)
+class Work:
+    """What the samples are for the model: a row is a text, or a window of a context; tokens are without padding."""
+
+    requests: int
+    rows: int
+    tokens: int
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Results:
     """
 
     archive_bytes: int
+    work: Work
     bound: list[float] = field(default_factory=list)
     setups: dict[str, dict[int, list[Measurement]]] = field(default_factory=dict)
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -42,6 +49,7 @@ class Options:
     """`seconds` of each measurement; `samples` None: the model's golden requests."""
 
     store: Path
+    runs: Path
     clients: Sequence[int]
     seconds: float
     repeats: int
@@ -52,69 +60,57 @@ def compare(model: str, options: Options, report: Callable[[str], None]) -> Resu
     """Starts every set-up's server and takes turns: the bound, then each server with each number of clients.
 
     Raises:
-        LoadTestError: no archive, or a server did not start or failed.
+        LoadTestError: no archive, a request that the model refuses, or a server did not start or failed.
     """
     archive = options.store / f"{model}.mar"
-    results = Results(archive_bytes=0)
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary, contextlib.ExitStack() as running:
         root = Path(temporary)
         unpack(archive, root / "model")
-        results.archive_bytes = archive.stat().st_size
         samples = options.samples or read_golden(archive)
-        rows = _rows(root / "model", samples)
-        servers = dict(_start(model, options.store, root, running, report))
-        plans = {
-            name: Plan(server.target, model, samples, read_labels(archive), TOLERANCE, None, "")
-            for name, server in servers.items()
-        }
+        rows = rows_of(root / "model", samples)
+        results = Results(archive.stat().st_size, Work(len(samples), len(rows), sum(map(len, rows))))
+        starter = Starter(model, options.store, options.runs, root, samples, options.clients, running, report)
+        bundle, *others = starter.start()
         for repeat in range(1, options.repeats + 1):
-            rate = rows_per_second(root / "model", rows, options.seconds, servers[BUNDLE].workers)
-            results.bound.append(round(rate * len(samples) / len(rows), 2))
-            report(f"{model}, turn {repeat}: bound {results.bound[-1]:.0f} requests/s")
-            for name, server in servers.items():
-                for clients in options.clients:
-                    measurement = _in_own_process(plans[name], clients, options.seconds)
-                    results.setups.setdefault(name, {}).setdefault(clients, []).append(measurement)
-                    report(f"{model}, turn {repeat}: {name}, {clients} clients: {_line(measurement)}")
-                _keep_peak(results.memory.setdefault(name, {}), server.worker_memory())
+            rows_a_second = rows_per_second(root / "model", rows, options.seconds, bundle.server.workers)
+            results.bound.append(round(rows_a_second * len(samples) / len(rows), 2))
+            report(f"{model}, turn {repeat}: bound {rate(results.bound[-1])} requests/s")
+            for setup in (bundle, *others):
+                for clients in setup.clients:
+                    measurement = in_own_process(setup.plan, clients, options.seconds)
+                    results.setups.setdefault(setup.name, {}).setdefault(clients, []).append(measurement)
+                    report(f"{model}, turn {repeat}: {setup.name}, {clients} clients: {_line(measurement)}")
+                _keep_peak(results.memory.setdefault(setup.name, {}), setup.server.worker_memory())
     return results
 
 
-def _start(
-    model: str, store: Path, root: Path, running: contextlib.ExitStack, report: Callable[[str], None]
-) -> Iterator[tuple[str, Served]]:
-    report(f"{model}: starting the servers")
-    bundle = running.enter_context(serving(store, model, "auto", root / "0"))
-    yield BUNDLE, bundle
-    variants = {ONE_WORKER: handler_settings(root / "model").threads, ONE_WORKER_ALL_CORES: bundle.workers}
-    for number, (name, threads) in enumerate(variants.items(), start=1):
-        changed, folder = root / f"store{number}", root / f"changed{number}"
-        unpack(store / f"{model}.mar", folder)
-        pack_with(folder, whole_batches(folder) | {"threads": threads}, changed / f"{model}.mar")
-        yield name, running.enter_context(serving(changed, model, "1", root / str(number)))
+def rows_of(folder: Path, samples: Sequence[Sample]) -> list[list[int]]:
+    """Token ids of every row of every request.
 
-
-def _rows(folder: Path, samples: Sequence[Sample]) -> list[list[int]]:
-    """Token ids of every text of every request."""
-    settings = handler_settings(folder)
-    pipeline = ClassificationPipeline.load(folder, model_file=settings.model_file)
-    batch = pipeline.encode([pipeline.parse(sample.request) for sample in samples])
+    Raises:
+        LoadTestError: the unpacked archive's model refuses a request.
+    """
+    pipeline = load_pipeline(folder)
+    try:
+        batch = pipeline.encode([pipeline.parse(sample.request) for sample in samples])
+    except RequestError as error:
+        raise LoadTestError(f"the model does not answer these requests: {error}") from error
     return [row.ids for row in batch.rows]
 
 
-def _in_own_process(plan: Plan, clients: int, seconds: float) -> Measurement:
+def in_own_process(plan: Plan, clients: int, seconds: float) -> Measurement:
     """Its processor time is then the generator's alone."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(measure, plan, clients, seconds).result()
 
 
-def _keep_peak(peak: dict[str, float], now: dict[str, float]) -> None:
+def _keep_peak(peak: dict[str, float], now: Mapping[str, float]) -> None:
     for kind, size in now.items():
         peak[kind] = max(size, peak.get(kind, 0.0))
 
 
 def _line(measurement: Measurement) -> str:
     return (
-        f"{measurement.requests_per_second:.0f} requests/s, p99 {measurement.p99:.1f} ms, "
+        f"{rate(measurement.requests_per_second)} requests/s, p99 {measurement.p99:.1f} ms, "
         f"generator {measurement.generator_cores:.2f} cores"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from archives.serving import ports
-from tests.e2e.conftest import MODEL, Served
+from tests.e2e.conftest import MODEL, QA, Served
+from tests.tiny_qa_export import CONTEXT
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +29,7 @@ def command(served: Served, servers: Path, store: Path, tmp_path: Path) -> list[
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def summary(tmp_path: Path) -> dict[str, Any]:
@@ -46,6 +48,28 @@ def test_golden_requests_pass_and_leave_reports(command: list[str], tmp_path: Pa
         (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
     assert int(total["Request Count"]) == told["requests"]
     assert f"/predictions/{MODEL}" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.fixture
+def qa_command(command: list[str]) -> list[str]:
+    """The same for the model that answers questions."""
+    return [*command, "--model", QA]
+
+
+def test_golden_questions_pass(qa_command: list[str], tmp_path: Path) -> None:
+    result = run(qa_command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert summary(tmp_path)["requests"] > 0 == summary(tmp_path)["failures"]
+
+
+def test_questions_of_squad_are_asked_and_their_places_checked(qa_command: list[str], tmp_path: Path) -> None:
+    contexts = [CONTEXT, "Zoë 🎈 met Łukasz\r\nin the café. " * 20]
+    paragraphs = [{"context": context, "qas": [{"id": "1", "question": "Who met Zoë?"}]} for context in contexts]
+    path = tmp_path / "squad.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"data": [{"paragraphs": paragraphs}]}).encode()))
+    result = run([*qa_command, "--texts", str(path)])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert summary(tmp_path)["requests"] > 0 == summary(tmp_path)["failures"]
 
 
 def test_a_missed_limit_ends_with_1(command: list[str], tmp_path: Path) -> None:
@@ -111,16 +135,29 @@ def test_a_master_reports_what_its_worker_did(command: list[str], tmp_path: Path
     assert not (tmp_path / "worker" / "summary.json").exists()
 
 
-def test_the_setups_are_measured_side_by_side(store: Path, tmp_path: Path) -> None:
-    options = ["--clients", "1", "4", "--seconds", "0.5", "--repeats", "1", "--out", str(tmp_path / "bench")]
-    result = run([sys.executable, "-m", "loadtest.bench", "--models", MODEL, "--store", str(store), *options])
+def test_the_setups_are_measured_side_by_side(store: Path, tiny_qa_runs: Path, tmp_path: Path) -> None:
+    options = ["--clients", "4", "--seconds", "0.5", "--repeats", "1", "--out", str(tmp_path / "bench")]
+    where = ["--store", str(store), "--runs", str(tiny_qa_runs)]
+    result = run([sys.executable, "-m", "loadtest.bench", "--models", QA, *where, *options])
     assert result.returncode == 0, result.stdout + result.stderr
     written = json.loads((tmp_path / "bench" / "bench.json").read_text())
-    model = written["models"][MODEL]
+    model = written["models"][QA]
     assert model["bound"]["requests_per_second"]["median"] > 0
-    assert len(model["setups"]) == 3
+    assert len(model["setups"]) == 4
     for by_clients in model["setups"].values():
-        assert [(clients, entry["failures"]) for clients, entry in by_clients.items()] == [("1", 0), ("4", 0)]
+        assert [(clients, entry["failures"]) for clients, entry in by_clients.items()] == [("4", 0)]
     assert all(memory["rss"] > 0 for memory in model["worker_memory_mib"].values())
     assert (tmp_path / "bench" / "bench.png").is_file()
     assert "this bundle" in result.stdout
+    assert "left out" not in result.stdout
+
+
+def test_longer_contexts_are_measured_by_their_windows(store: Path, tmp_path: Path) -> None:
+    options = ["--words", "200", "20", "--seconds", "0.5", "--out", str(tmp_path)]
+    result = run([sys.executable, "-m", "loadtest.bench.contexts", "--model", QA, "--store", str(store), *options])
+    assert result.returncode == 0, result.stdout + result.stderr
+    short, long = json.loads((tmp_path / "contexts.json").read_text())["contexts"]
+    assert (short["words"], short["rows"], long["words"]) == (20, 1, 200)
+    assert long["rows"] > 4
+    assert long["tokens"] > short["tokens"]
+    assert all(entry["requests"] > 0 < entry["worker_rss"] for entry in (short, long))

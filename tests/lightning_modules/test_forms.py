@@ -3,19 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
-from lightning_modules import export
+from lightning_modules import export, int8
 from lightning_modules.baseline import baseline_figures
 from lightning_modules.classification_task import label_quality, missed_label_bounds
 from lightning_modules.forms import max_difference, missed_onnx, onnx_outputs, torch_outputs
 from lightning_modules.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
 from lightning_modules.task import Row
-from tests.tiny_export import tiny_encoder, tiny_tokenizer, write_tiny_export
+from tests.tiny_export import tiny_encoder, tiny_tokenizer
 
 ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
 
@@ -51,22 +54,22 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
         np.testing.assert_allclose(torch_outputs(other, ROWS)[name], expected, atol=1e-6)
 
 
-def int8(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000) -> Row:
+def quantised(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000) -> Row:
     return {"rows": rows, "accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
 
 
 def test_bounds_that_hold_say_nothing() -> None:
     torch_side = {"accuracy": 0.95}
-    assert missed_label_bounds(int8(), torch_side, Export()) == []
-    assert missed_label_bounds(int8(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
+    assert missed_label_bounds(quantised(), torch_side, Export()) == []
+    assert missed_label_bounds(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
     assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (int8(accuracy=0.93), "it loses 0.0200 accuracy"),
-        (int8(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
+        (quantised(accuracy=0.93), "it loses 0.0200 accuracy"),
+        (quantised(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
     ],
 )
 def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
@@ -82,8 +85,8 @@ def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: 
 
 def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
     torch_side = {"accuracy": 0.95}
-    assert missed_label_bounds(int8(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
-    assert len(missed_label_bounds(int8(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
+    assert missed_label_bounds(quantised(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
+    assert len(missed_label_bounds(quantised(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
 
 
 def test_quality_compares_with_torch_and_with_the_targets() -> None:
@@ -99,16 +102,42 @@ def test_quality_compares_with_torch_and_with_the_targets() -> None:
     assert max_difference(other, torch_side) == 1.5
 
 
-def test_only_the_blockwise_int8_form_answers_a_row_the_same_whatever_its_neighbours(tmp_path: Path) -> None:
-    write_tiny_export(tmp_path / "export")
-    apart = {}
-    for method in export.INT8_METHODS:
-        export.write_int8(tmp_path / "export", method)
-        model = OnnxModel(tmp_path / "export" / export.INT8, 1)
-        alone = np.concatenate([model.run([row], 64, 1)[0]["logits"] for row in ROWS])
-        together, _ = model.run(ROWS, 1000, len(ROWS))
-        apart[method] = float(np.abs(alone - together["logits"]).max())
-    assert apart["blockwise"] < 1e-5 < apart["dynamic"]
+@pytest.mark.parametrize("method", int8.METHODS)
+def test_an_int8_row_is_answered_the_same_whatever_its_neighbours(
+    tiny_export: Path, tmp_path: Path, method: str
+) -> None:
+    int8.write_int8(tiny_export / export.FP32, tmp_path / "int8.onnx", method)
+    model = OnnxModel(tmp_path / "int8.onnx", 1)
+    alone = np.concatenate([model.run([row], 64, 1)[0]["logits"] for row in ROWS])
+    together, _ = model.run(ROWS, 1000, len(ROWS))
+    np.testing.assert_allclose(together["logits"], alone, atol=1e-5)
+
+
+def test_one_large_token_takes_no_precision_of_the_others(tmp_path: Path) -> None:
+    """The product of a matrix of tokens, one a thousand times larger, with a weight."""
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(64, 32)).astype(np.float32)
+    tokens = random.normal(size=(1, 9, 64)).astype(np.float32)
+    tokens[0, 4] *= 1000
+    tokens[0, 5] = 0
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["tokens", "weight"], ["product"])],
+        "product",
+        [helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, 9, 64])],
+        [helper.make_tensor_value_info("product", TensorProto.FLOAT, [1, 9, 32])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "fp32.onnx"
+    )
+    int8.write_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", "per_token")
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx", providers=["CPUExecutionProvider"])
+    (product,) = session.run(None, {"tokens": tokens})
+    expected = tokens @ weight
+    error = np.abs(product - expected).max(axis=-1)[0]
+    size = np.abs(expected).max(axis=-1)[0]
+    assert (error <= 0.03 * size).all()
+    assert error[5] == 0
 
 
 def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from archives.build import build_archive
@@ -13,8 +14,13 @@ from loadtest.bench.archive import handler_settings, pack_with, unpack, whole_ba
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import Measurement
 from loadtest.bench.figures import figures
-from loadtest.bench.measure import BUNDLE, ONE_WORKER, Results
+from loadtest.bench.measure import Results, Work, rows_of
 from loadtest.bench.report import draw, table
+from loadtest.bench.setups import BUNDLE, PLAIN
+from loadtest.errors import LoadTestError
+from loadtest.samples import Sample
+from tests.tiny_export import SENTENCES
+from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
 
 def at(rate: float) -> Measurement:
@@ -23,21 +29,22 @@ def at(rate: float) -> Measurement:
 
 RESULTS = Results(
     archive_bytes=1000,
+    work=Work(requests=2, rows=5, tokens=600),
     bound=[1000.0, 500.0, 800.0],
     setups={
         BUNDLE: {1: [at(100)] * 3, 64: [at(900), at(400), at(600)]},
-        ONE_WORKER: {1: [at(90)] * 3, 64: [at(300), at(200), at(300)]},
+        PLAIN: {1: [at(2)] * 3, 4: [at(3), at(2), at(3)]},
     },
     memory={BUNDLE: {"rss": 250.0}},
 )
 
 
-def test_ratios_compare_within_a_turn_at_most_clients() -> None:
+def test_ratios_compare_within_a_turn_each_at_its_most_clients() -> None:
     ratios = figures(RESULTS)["ratios"]
     assert ratios["clients"] == 64
     assert ratios["this bundle to"] == {
         "bound": {"median": 0.8, "min": 0.75, "max": 0.9},
-        ONE_WORKER: {"median": 2.0, "min": 2.0, "max": 3.0},
+        PLAIN: {"median": 200.0, "min": 200.0, "max": 300.0},
     }
 
 
@@ -49,12 +56,15 @@ def test_repeats_become_medians_ranges_and_sums() -> None:
 
 def test_the_table_and_the_picture_show_every_setup(tmp_path: Path) -> None:
     out = io.StringIO()
-    Console(file=out, width=150).print(table("tiny", figures(RESULTS)))
+    Console(file=out, width=160).print(table("tiny", figures(RESULTS)))
     lines = out.getvalue().splitlines()
+    assert "tiny: 2 requests of 2.5 rows, 120 tokens a row;" in lines[0]
     assert "[lowest-highest]" in lines[0]
     (bundle,) = [line for line in lines if BUNDLE in line and " 64 " in line]
     assert "600 [400-900]" in bundle
     assert "75 %" in bundle
+    few, most = [line for line in lines if PLAIN in line]
+    assert ("x " in few, "x 200.0" in most, "3.0 [2.0-3.0]" in most) == (False, True, True)
     environment = {"processor": "p", "cores": 2, "packages": {"numpy": "2"}}
     draw({"tiny": figures(RESULTS)}, environment, tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
@@ -71,6 +81,23 @@ def test_a_changed_archive_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) 
     assert (settings.max_rows, settings.token_budget, settings.threads) == (64, 1536, 2)
 
 
-def test_the_bound_runs_the_model(tiny_runs: Path, tmp_path: Path) -> None:
-    unpack(build_archive("tiny", tiny_runs, tmp_path / "store"), tmp_path / "model")
-    assert rows_per_second(tmp_path / "model", [[2, 7, 3], [2, 8, 9, 3]], seconds=0.2, cores=1) > 0
+@pytest.fixture(scope="module")
+def models(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The archives of a model of each task, unpacked."""
+    root = tmp_path_factory.mktemp("models")
+    for name, runs in (("tiny", tiny_runs), ("tiny_qa", tiny_qa_runs)):
+        unpack(build_archive(name, runs, root), root / name)
+    return {name: root / name for name in ("tiny", "tiny_qa")}
+
+
+def test_the_bound_runs_the_rows_of_each_task(models: dict[str, Path]) -> None:
+    requests = {"tiny": {"text": SENTENCES[0]}, "tiny_qa": {"question": QUESTIONS[0], "context": CONTEXT}}
+    rows = {name: rows_of(models[name], [Sample(request, None)]) for name, request in requests.items()}
+    assert {name: len(of_model) for name, of_model in rows.items()} == {"tiny": 1, "tiny_qa": 2}
+    for name, of_model in rows.items():
+        assert rows_per_second(models[name], of_model, seconds=0.2, cores=1) > 0
+
+
+def test_requests_that_a_model_refuses_are_told(models: dict[str, Path]) -> None:
+    with pytest.raises(LoadTestError, match="does not answer these requests: context is missing"):
+        rows_of(models["tiny_qa"], [Sample({"question": "Who?"}, None)])

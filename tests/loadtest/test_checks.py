@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.checks import TOLERANCE, Outcome, check, refusal
+from loadtest.checks import check, refusal, usual_flips
+from loadtest.comparison import TOLERANCE, Outcome
 from loadtest.samples import Sample
 
+CONTEXT = "In 1901 Ana 🎈 met José in Łódź; Ana left."
 LABELS = ["a", "b", "c", "d"]
 
 
@@ -96,6 +98,102 @@ def test_instances_are_judged_one_by_one_and_in_order() -> None:
     assert outcome({"predictions": [other, SURE]}, expected, request).kind == "wrong"
     assert outcome({"predictions": [SURE]}, None, request).kind == "wrong"
     assert outcome(SURE, None, request).kind == "wrong"
+
+
+def quote(text: str, score: float, start: int | None = None) -> dict[str, Any]:
+    start = CONTEXT.index(text) if start is None else start
+    return {"answer": text, "score": score, "start": start, "end": start + len(text)}
+
+
+def quoted(*ranking: tuple[str, float], no_answer: float = 0.01, **more: Any) -> dict[str, Any]:
+    entries = [quote(*one) for one in ranking]
+    return {**(entries or [quote("", no_answer, 0)])[0], "top_k": entries, "no_answer_score": no_answer, **more}
+
+
+CERTAIN = quoted(("José", 0.95), ("1901", 0.02), ("Łódź", 0.005))
+CLOSE = quoted(("José", 0.41), ("Łódź", 0.39), ("1901", 0.18))
+QUESTION = {"question": "Whom did Ana meet?", "context": CONTEXT}
+
+
+def judged(got: Any, expected: dict[str, Any] | None, **options: Any) -> Outcome:
+    return check(got, Sample(QUESTION | options, expected), None, TOLERANCE)
+
+
+def test_the_expected_words_are_right_wherever_they_stand() -> None:
+    assert judged(CERTAIN, CERTAIN).kind == "right"
+    assert judged(CERTAIN | {"score": 0.9}, CERTAIN).kind == "right"
+    ana = quoted(("Ana", 0.6), ("José", 0.1))
+    assert judged(ana | quote("Ana", 0.55, CONTEXT.rindex("Ana")), ana).kind == "right"
+
+
+def test_an_answer_of_which_the_score_is_far_off_is_wrong() -> None:
+    assert judged(quoted(("José", 0.6), ("1901", 0.3)), CERTAIN) == Outcome(
+        "wrong", "the score of answer 'José' is far from the expected one"
+    )
+
+
+def test_other_words_are_a_flip_only_where_both_were_as_likely() -> None:
+    assert judged(quoted(("Łódź", 0.42), ("José", 0.4)), CLOSE).kind == "flip"
+    assert judged(quoted(("Łódź", 0.42), ("José", 0.4)), CERTAIN) == Outcome("wrong", "answer 'Łódź', expected 'José'")
+    assert judged(quoted(("Ana", 0.4), ("José", 0.4)), CLOSE).kind == "wrong"  # at most 0.02 was left for it
+
+
+def test_no_answer_is_a_flip_only_near_the_threshold() -> None:
+    none, some = quoted(no_answer=0.3), quoted(("José", 0.65), no_answer=0.2)
+    assert judged(none, some, no_answer_threshold=0.25).kind == "flip"
+    assert judged(some, none | {"top_k": some["top_k"]}, no_answer_threshold=0.25).kind == "flip"
+    assert judged(none, CERTAIN, no_answer_threshold=0.25).kind == "wrong"
+    assert judged(none, none, no_answer_threshold=0.25).kind == "right"
+
+
+@pytest.mark.parametrize(
+    "got",
+    [
+        None,
+        {"label": "a", "score": 0.5},
+        quote("José", 1.2),
+        quote("José", 0.5, 3),
+        quote("José", 0.5) | {"end": len(CONTEXT) + 1},
+        quote("José", 0.5) | {"answer": "Jose"},
+        quote("José", 0.5) | {"start": float(CONTEXT.index("José"))},
+        {"answer": "", "score": 0.5, "start": -1, "end": 0},
+        {"answer": "I", "score": 0.5, "start": False, "end": True},
+        {"answer": "José", "score": 0.5},
+        quote("José", 0.5) | {"top_k": [quote("1901", 0.1, 0)]},
+        quote("José", 0.5) | {"top_k": None},
+        quote("José", 0.5) | {"no_answer_score": None},
+    ],
+)
+def test_an_answer_has_to_stand_at_its_place_in_the_context(got: Any) -> None:
+    assert judged(got, None).kind == "wrong"
+    assert judged(quote("José", 0.5), None).kind == "right"
+
+
+def test_questions_on_one_context_are_judged_one_by_one() -> None:
+    request = {"context": CONTEXT, "questions": ["Who?", "When?"], "no_answer_threshold": 0.25}
+    other = quoted(("1901", 0.95), ("José", 0.01))
+    sample = Sample(request, {"predictions": [CERTAIN, other]})
+    assert check({"predictions": [CERTAIN, other]}, sample, None, TOLERANCE).kind == "right"
+    assert check({"predictions": [other, CERTAIN]}, sample, None, TOLERANCE).kind == "wrong"
+    assert check({"predictions": [CERTAIN]}, sample, None, TOLERANCE).kind == "wrong"
+    misplaced = {"predictions": [CERTAIN, quote("1901", 0.9, 0)]}
+    assert check(misplaced, Sample(request, None), None, TOLERANCE).kind == "wrong"
+
+
+def test_more_flips_are_usual_for_answers_than_for_labels() -> None:
+    text, question = Sample({"text": "x"}, None), Sample({"instances": [QUESTION]}, None)
+    assert usual_flips([text]) < usual_flips([question]) == usual_flips([text, question])
+
+
+def test_each_instance_has_its_own_context_and_the_threshold_of_all() -> None:
+    instances = [QUESTION, {"question": "Who?", "context": "Łódź met Ana."}]
+    elsewhere = {"answer": "Ana", "score": 0.9, "start": 9, "end": 12}
+    sample = Sample({"instances": instances}, None)
+    assert check({"predictions": [CERTAIN, elsewhere]}, sample, None, TOLERANCE).kind == "right"
+    assert check({"predictions": [elsewhere, CERTAIN]}, sample, None, TOLERANCE).kind == "wrong"
+    some = quoted(("José", 0.65), no_answer=0.2)
+    sample = Sample({"instances": [QUESTION], "no_answer_threshold": 0.25}, {"predictions": [some]})
+    assert check({"predictions": [quoted(no_answer=0.3)]}, sample, None, TOLERANCE).kind == "flip"
 
 
 @pytest.mark.parametrize(

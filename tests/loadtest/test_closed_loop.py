@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from loadtest.bench.closed_loop import Measurement, measure
-from loadtest.checks import TOLERANCE
+from loadtest.comparison import TOLERANCE
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample

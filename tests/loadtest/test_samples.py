@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
 from loadtest.errors import LoadTestError
+from loadtest.plan import Plan
 from loadtest.samples import Sample, read_golden, read_labels, read_texts
+from loadtest.squad import SAMPLE
+from loadtest.target import Target
 from tests.archives.mini_archive import write_archive
 
 
@@ -34,12 +38,67 @@ def test_json_holds_texts_requests_and_answers(tmp_path: Path, suffix: str) -> N
     ]
 
 
+def squad(questions: int) -> str:
+    """SQuAD's official format, ten questions a paragraph."""
+    paragraphs = [
+        {
+            "context": f"Context {first} 🎈.",
+            "qas": [{"id": f"{i}", "question": f"Q{i}?", "answers": []} for i in range(first, first + 10)],
+        }
+        for first in range(0, questions, 10)
+    ]
+    half = len(paragraphs) // 2
+    articles = [{"title": "t", "paragraphs": part} for part in (paragraphs[:half], paragraphs[half:])]
+    return json.dumps({"version": "1.1", "data": articles})
+
+
+def test_squad_gives_its_questions_with_their_contexts(tmp_path: Path) -> None:
+    samples = read_texts(written(tmp_path / "squad.json", squad(20)))
+    assert samples == [
+        Sample({"question": f"Q{i}?", "context": f"Context {i // 10 * 10} 🎈."}, None) for i in range(20)
+    ]
+
+
+def test_a_large_squad_gives_the_same_questions_of_all_its_parts_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "squad.json.gz"
+    path.write_bytes(gzip.compress(squad(10 * SAMPLE).encode()))
+    samples = read_texts(path)
+    assert samples == read_texts(path)
+    numbers = [int(sample.request["question"][1:-1]) for sample in samples]
+    assert len(set(numbers)) == SAMPLE
+    assert min(numbers) < SAMPLE < 9 * SAMPLE < max(numbers)
+    pairs = zip(numbers, samples, strict=True)
+    assert all(f" {number // 10 * 10} " in sample.request["context"] for number, sample in pairs)
+
+
+def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> None:
+    requests = [{"question": "Q?", "context": "C"}, {"context": "C", "questions": ["Q?", "R?"], "top_k": 2}]
+    path = tmp_path / "requests.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, requests)).encode()))
+    assert read_texts(path) == [Sample(request, None) for request in requests]
+
+
+def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:
+    samples = [Sample({"question": "Who?", "context": "Łódź 🎈"}, {"answer": "Łódź"}), Sample({"text": "t"}, None)]
+    plan = Plan(Target("http://host", "key"), "qa", samples, None, 1.0, 0.5, "result.json")
+    plan.write(tmp_path / "plan.json")
+    assert Plan.read(tmp_path / "plan.json") == plan
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
         ("t.txt", "\n \n", "empty"),
-        ("t.json", '{"text": "a"}', "expected a list, got dict"),
+        ("t.json", '{"text": "a"}', "expected a list, or SQuAD's official format, got dict"),
+        (
+            "t.json",
+            '{"data": [{"paragraphs": [{"context": "c"}]}]}',
+            "not in SQuAD's official format (KeyError('qas'))",
+        ),
+        ("t.json", '{"data": 7}', "not in SQuAD's official format"),
+        ("t.json", '{"data": []}', "empty"),
         ("t.jsonl", '"a"\n{"text"', "t.jsonl"),
+        ("t.json.gz", "[]", "t.json.gz"),
         ("t.jsonl", '"a"\n7', "entry 2: expected a text or an object, got int"),
         ("t.jsonl", '{"request": "a"}', "entry 1: request and response have to be objects"),
     ],

@@ -1,0 +1,151 @@
+"""How the time and memory of an answer grow with the length of its context, through a served archive.
+
+    python -m loadtest.bench.contexts --model qa
+    python -m loadtest.bench.contexts --model qa --words 250 1000 4000 --seconds 5
+
+One client asks one worker, the shortest contexts first. They are made of the archive's golden contexts, one after the
+other. The server is started for the measurement. Writes contexts.json, and ends with 1 when an answer was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+from loadtest.arguments import REPORTS
+from loadtest.errors import LoadTestError
+from loadtest.packages import require
+from loadtest.samples import STORE, Sample, read_golden
+
+# Different questions a length, each on a context that starts elsewhere.
+QUESTIONS = 8
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Medians of one length: milliseconds a request, its rows and tokens for the model; the worker's memory in MiB."""
+
+    words: int
+    rows: float
+    tokens: float
+    p50: float
+    milliseconds_a_row: float
+    worker_rss: float
+    requests: int
+    failures: int
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        require("psutil", "rich", "yaml", "ts")
+        return _report(arguments)
+    except LoadTestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def requests_of(golden: Sequence[Sample], words: int) -> list[Sample]:
+    """`QUESTIONS` of the golden questions, each on a context of so many words.
+
+    Raises:
+        LoadTestError: the golden requests have no contexts.
+    """
+    if not all("context" in sample.request for sample in golden):
+        raise LoadTestError("the model's golden requests have no contexts: only question answering is measured")
+    contexts = [sample.request["context"].split() for sample in golden]
+    questions = [sample.request["question"] for sample in golden[:QUESTIONS]]
+    return [
+        Sample({"question": question, "context": _joined(contexts[i:] + contexts[:i], words)}, None)
+        for i, question in enumerate(questions)
+    ]
+
+
+def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: float) -> list[Growth]:
+    """One entry a length, in rising order.
+
+    Raises:
+        LoadTestError: no archive, or the server did not start or failed.
+    """
+    from loadtest.bench.archive import unpack
+    from loadtest.bench.measure import in_own_process, rows_of
+    from loadtest.bench.server import serving
+    from loadtest.comparison import TOLERANCE
+    from loadtest.plan import Plan
+
+    growth = []
+    golden = read_golden(store / f"{model}.mar")
+    by_words = {words: requests_of(golden, words) for words in sorted(lengths)}
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
+        folder = Path(temporary, "model")
+        unpack(store / f"{model}.mar", folder)
+        with serving(store, model, "1", Path(temporary, "server")) as server:
+            for words, samples in by_words.items():
+                rows = rows_of(folder, samples)
+                plan = Plan(server.target, model, samples, None, TOLERANCE, None, "")
+                found = in_own_process(plan, 1, seconds)
+                mean = len(rows) / len(samples)
+                growth.append(
+                    Growth(
+                        words=words,
+                        rows=round(mean, 2),
+                        tokens=round(sum(map(len, rows)) / len(samples), 1),
+                        p50=found.p50,
+                        milliseconds_a_row=round(found.p50 / mean, 2),
+                        worker_rss=server.worker_memory()["rss"],
+                        requests=found.requests,
+                        failures=found.failures,
+                    )
+                )
+    return growth
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from loadtest.bench.environment import environment
+
+    machine = environment()
+    growth = measure_growth(arguments.model, arguments.store, arguments.words, arguments.seconds)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "contexts.json"
+    content = {"environment": machine, "model": arguments.model, "contexts": [asdict(one) for one in growth]}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    grid = Table(title=f"{arguments.model}: one client, one worker", title_justify="left")
+    for column in ("words", "windows", "p50 ms", "ms a window", "worker MiB", "wrong"):
+        grid.add_column(column, justify="right")
+    for one in growth:
+        numbers = f"{one.rows:.1f}", f"{one.p50:.1f}", f"{one.milliseconds_a_row:.1f}", f"{one.worker_rss:.0f}"
+        grid.add_row(str(one.words), *numbers, str(one.failures))
+    Console(highlight=False).print(grid)
+    print(f"report: {path}")
+    return 1 if any(one.failures for one in growth) else 0
+
+
+def _joined(contexts: Sequence[Sequence[str]], words: int) -> str:
+    return " ".join(islice((word for context in cycle(contexts) for word in context), words))
+
+
+def _parser() -> argparse.ArgumentParser:
+    description = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench.contexts", description=description)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--words", nargs="+", type=int, default=[250, 500, 1000, 2000], metavar="N")
+    parser.add_argument("--seconds", type=float, default=8, help="of each length (default: 8)")
+    parser.add_argument("--store", type=Path, default=STORE)
+    parser.add_argument("--out", type=Path, default=REPORTS / "bench")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
