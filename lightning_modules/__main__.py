@@ -1,6 +1,7 @@
 """Trains, evaluates and exports a model.
 
 python -m lightning_modules fit --config configs/intent.yaml --trainer.max_epochs 3
+python -m lightning_modules distil --config configs/student.yaml --seeds 0 1 2
 """
 
 import logging
@@ -14,6 +15,7 @@ logging.getLogger("lightning").propagate = False  # it has a handler of its own
 logging.getLogger("torch.onnx._internal.exporter._registration").disabled = True  # it looks for torchvision
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
 warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
+warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 

@@ -20,6 +20,7 @@ from lightning_modules.errors import UserError
 
 EMBEDDED = "embedded"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+USE_EMBEDDED = f"the default, --model.backbone={EMBEDDED}"
 # BERT's name of each part of a layer -> DistilBERT's
 LAYER_PARTS = {
     "attention.self.query": "attention.q_lin",
@@ -37,14 +38,14 @@ def load_encoder(name: str) -> PreTrainedModel:
     """The encoder of `embedded`, of a local folder in hub layout, or of a hub repository; in fp32, dropout off."""
     if name == EMBEDDED:
         return embedded_encoder()
-    return _from_hub_or_folder(name, AutoModel)
+    return load_pretrained(name, AutoModel)
 
 
 def load_tokenizer_json(name: str) -> str:
     """The fast tokenizer as the text of a `tokenizer.json`."""
     if name == EMBEDDED:
         return (embedded_folder() / "tokenizer.json").read_text(encoding="utf-8")
-    tokenizer = _from_hub_or_folder(name, AutoTokenizer)
+    tokenizer = load_pretrained(name, AutoTokenizer)
     if not tokenizer.is_fast:
         raise UserError(f"backbone {name!r} has no fast tokenizer (tokenizer.json); choose one that has")
     return str(tokenizer.backend_tokenizer.to_str())
@@ -115,14 +116,31 @@ def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
     return max(lists, key=len)
 
 
-def _from_hub_or_folder(name: str, loader: Any) -> Any:
+def keep_layers(encoder: PreTrainedModel, count: int) -> None:
+    """Keeps `count` of the encoder's L layers: layer i of them was layer floor(i * L / count), and keeps its weights.
+
+    Of 6 layers, 3 are 0, 2, 4. The embeddings stay. DistilBERT was made so of every second layer of BERT (Sanh et al.
+    2019, section 3).
+    """
+    stack = encoder_layers(encoder)
+    if not 1 <= count <= len(stack):
+        raise UserError(f"{count} layers are to be kept of a backbone that has {len(stack)}: give 1 to {len(stack)}")
+    kept = {i * len(stack) // count for i in range(count)}
+    for i in reversed(range(len(stack))):
+        if i not in kept:
+            del stack[i]
+    encoder.config.num_hidden_layers = count
+
+
+def load_pretrained(name: str, loader: Any, what: str = "backbone", instead: str = USE_EMBEDDED) -> Any:
+    """`from_pretrained` of a local folder or a hub repository; errors say `what` it is, and what to give `instead`."""
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not Path(name).expanduser().is_dir():
-        raise UserError(f"backbone folder {name} does not exist")
+        raise UserError(f"{what} folder {name} does not exist")
     try:
         return loader.from_pretrained(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"backbone {name!r} could not be loaded ({str(error).splitlines()[0]}). Without access to the hub use the "
-            f"default, --model.backbone={EMBEDDED}, or a local folder with config.json, weights and tokenizer.json"
+            f"{what} {name!r} could not be loaded ({str(error).splitlines()[0]}). Without access to the hub use "
+            f"{instead}, or a local folder with config.json, weights and tokenizer.json"
         ) from error

@@ -1,7 +1,6 @@
 """Labelled texts as a Lightning data module: read, checked, split, tokenised once and cached, batched by length."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,33 +18,35 @@ from lightning_modules.backbones import EMBEDDED, load_tokenizer_json
 from lightning_modules.batching import LengthGroupedSampler, on_cuda, pad
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
+from lightning_modules.hub import with_test
 from lightning_modules.splits import with_missing_parts
-from lightning_modules.synthetic.intents import SyntheticIntents
-from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_table
+from lightning_modules.step_seed import run_seed
+from lightning_modules.synthetic.texts import SyntheticTexts
+from lightning_modules.tables import BadRows, Columns, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.token_cache import cached_rows
 
 PARTS = ("train", "val", "test")
-GENERATED_COLUMNS = Columns("text", "intent", "complexity")
 
 
 class ClassificationData(LightningDataModule):
-    """Texts with a label each, from a user's files or from the generator.
+    """Texts with a label each, from a user's files, from the hub or from a generator.
 
     Args:
-        train_file: CSV, TSV, JSON, JSONL or Parquet, gzipped too; null: generate `synthetic` data.
-        val_file: validation rows; null: split off the training file.
-        test_file: test rows; null: split off the training file.
+        train_file: CSV, TSV, JSON, JSONL or Parquet, gzipped too; null: `dataset`, or else generated data.
+        val_file: validation rows; null: split off the training part.
+        test_file: test rows; null: split off the training part.
+        dataset: a hub name such as `stanfordnlp/sst2`, or a local folder in hub layout, in place of the training file.
         text_column: name of the column with the text.
         label_column: name of the column with the label.
         complexity_column: name of the column with a second, ordinal label; null: no complexity head.
-        synthetic: the generator's settings.
-        val_share: share of the training file that becomes the missing validation part, stratified by label.
+        synthetic: a generator with its settings.
+        val_share: share of the training part that becomes the missing validation part, stratified by label.
         test_share: the same for the missing test part.
         bad_rows: `error` names rows that cannot be used; `drop` drops and counts them.
         backbone: whose tokenizer to use; linked from the model.
         max_length: tokens a text is cut to, special tokens included.
         batch_size: rows of a training batch on each device.
-        seed: of splits and shuffling.
+        seed: of the splits; the order of the training rows is of `seed_everything`.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class ClassificationData(LightningDataModule):
         train_file: str | None = None,
         val_file: str | None = None,
         test_file: str | None = None,
+        dataset: str | None = None,
         text_column: str = "text",
         label_column: str = "label",
         complexity_column: str | None = None,
-        synthetic: SyntheticIntents | None = None,
+        synthetic: SyntheticTexts | None = None,
         val_share: float = 0.1,
         test_share: float = 0.1,
         bad_rows: BadRows = "error",
@@ -76,22 +78,15 @@ class ClassificationData(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
-        self.columns = Columns(text_column, label_column, complexity_column) if train_file else GENERATED_COLUMNS
+        self.dataset = dataset
+        self.columns = Columns(text_column, label_column, complexity_column)
+        if synthetic and not train_file and not dataset:
+            self.columns = Columns("text", synthetic.label_column, synthetic.complexity_column)
 
     @cached_property
     def tables(self) -> dict[str, Table]:
         """The three parts, checked: every label of validation and test occurs in training."""
-        files: Mapping[str, str | None] = self.files
-        if files["train"] is None:
-            if self.synthetic is None:
-                raise UserError("no training data: give --data.train_file, or --data.synthetic settings")
-            files = {**self.synthetic.write(), **{part: path for part, path in files.items() if path is not None}}
-        tables = {
-            part: read_table(Path(path).expanduser(), self.columns, self.bad_rows)
-            for part, path in files.items()
-            if path is not None
-        }
-        tables = with_missing_parts(tables, self.shares, lambda table, share: split_off(table, share, self.seed))
+        tables = with_missing_parts(self._read(), self.shares, lambda table, share: split_off(table, share, self.seed))
         return {part: self._known(tables["train"], tables[part]) for part in PARTS}
 
     @cached_property
@@ -132,8 +127,9 @@ class ClassificationData(LightningDataModule):
 
     @cached_property
     def tokenised(self) -> dict[str, Dataset]:
-        """The parts with columns `input_ids`, `target`, `complexity_target`; cached on disk by content."""
-        return {part: self._tokenise(table) for part, table in self.tables.items()}
+        """The parts with columns `input_ids`, `target`, `complexity_target`, cached on disk by content; and `row`."""
+        parts = {part: self._tokenise(table) for part, table in self.tables.items()}
+        return {part: rows.add_column("row", np.arange(len(rows))) for part, rows in parts.items()}
 
     def setup(self, stage: str | None = None) -> None:
         _ = self.tokenised
@@ -146,7 +142,7 @@ class ClassificationData(LightningDataModule):
         sampler = LengthGroupedSampler(
             lengths,
             self.batch_size * devices,
-            self.seed,
+            run_seed(),
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
         return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
@@ -162,6 +158,20 @@ class ClassificationData(LightningDataModule):
             | ({} if part == "train" else {"also_in_training": sum(t in trained for t in table.rows["text"][:])})
             for part, table in self.tables.items()
         }
+
+    def _read(self) -> dict[str, Table]:
+        files = {part: path for part, path in self.files.items() if path is not None}
+        tables: dict[str, Table] = {}
+        if "train" not in files and self.dataset is not None:
+            tables = with_test(read_hub_tables(self.dataset, self.columns, self.bad_rows))
+        elif "train" not in files:
+            if self.synthetic is None:
+                raise UserError(
+                    "no training data: give --data.train_file, --data.dataset, or a generator as --data.synthetic"
+                )
+            files = {**self.synthetic.write(), **files}
+        read = {part: read_table(Path(path).expanduser(), self.columns, self.bad_rows) for part, path in files.items()}
+        return {**tables, **read}
 
     def _known(self, train: Table, table: Table) -> Table:
         strange = {}
@@ -209,11 +219,15 @@ def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Rows -> `input_ids`, `attention_mask` [rows, longest], `labels` and `complexity` [rows], all int64."""
+    """Rows -> `input_ids`, `attention_mask` [rows, longest], `labels`, `complexity`, `row` [rows], all int64.
+
+    `row` is the row's number in its part, by which to find what is kept of it elsewhere.
+    """
     ids, mask = pad([row["input_ids"] for row in rows])
     return {
         "input_ids": ids,
         "attention_mask": mask,
         "labels": torch.tensor([row["target"] for row in rows]),
         "complexity": torch.tensor([row["complexity_target"] for row in rows]),
+        "row": torch.tensor([row["row"] for row in rows]),
     }

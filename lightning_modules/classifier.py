@@ -27,6 +27,7 @@ class Classifier(FineTuner):
         layer_norm: normalise the pooled vector before the heads.
         dropout: on the pooled vector.
         encoder_dropout: inside the encoder; null: as it was pretrained.
+        layers: how many of the encoder's layers to keep, evenly spread from the first; null: all.
         freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
         gradient_checkpointing: trade time for memory.
         complexity_weight: weight of the complexity loss beside the label loss.
@@ -50,6 +51,7 @@ class Classifier(FineTuner):
         layer_norm: bool = False,
         dropout: float = 0.1,
         encoder_dropout: float | None = None,
+        layers: int | None = None,
         freeze_layers: int = 0,
         gradient_checkpointing: bool = False,
         complexity_weight: float = 0.3,
@@ -71,6 +73,7 @@ class Classifier(FineTuner):
         self.label_smoothing = label_smoothing
         encoder = trainable_encoder(
             backbone,
+            layers=layers,
             freeze_layers=freeze_layers,
             dropout=encoder_dropout,
             gradient_checkpointing=gradient_checkpointing,
@@ -96,17 +99,21 @@ class Classifier(FineTuner):
     def model_step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Loss and logits of a batch; one step for training and validation."""
         outputs = self(batch["input_ids"], batch["attention_mask"])
-        loss = cross_entropy(
-            outputs["logits"],
-            batch["labels"],
-            weight=self.label_weights,
-            label_smoothing=self.label_smoothing if self.training else 0.0,
-        )
+        loss = self.label_loss(outputs, batch)
         if "complexity_logits" in outputs:
             # The mean over the rows that have a level; 0 with gradients where none has, since DDP waits for every head.
             complexity = cross_entropy(outputs["complexity_logits"], batch["complexity"], reduction="sum")
             loss = loss + self.complexity_weight * complexity / (batch["complexity"] != IGNORED).sum().clamp(min=1)
         return loss, outputs["logits"]
+
+    def label_loss(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        """The mean loss of the labels of a batch."""
+        return cross_entropy(
+            outputs["logits"],
+            batch["labels"],
+            weight=self.label_weights,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         loss, _ = self.model_step(batch)

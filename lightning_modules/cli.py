@@ -1,6 +1,5 @@
 """The command line: LightningCLI with a run folder, early stopping, gates and export."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from lightning_modules import tracking
 from lightning_modules.devices import best_precision
+from lightning_modules.distiller import student_backbone
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.history import History
@@ -19,6 +20,7 @@ from lightning_modules.run import finish, task_of
 from lightning_modules.settings import Export
 from lightning_modules.step_seed import StepSeed
 from lightning_modules.throughput import Throughput
+from lightning_modules.tuning.space import Search
 
 
 class BundleCLI(LightningCLI):
@@ -32,8 +34,10 @@ class BundleCLI(LightningCLI):
         parser.add_argument("--name", type=str, required=True, help="the model's name, and its folder under runs_dir")
         parser.add_argument("--runs_dir", type=str, default="runs", help="where run folders are made")
         parser.add_argument("--mlflow", type=bool, default=False, help="log to MLflow too (MLFLOW_TRACKING_URI)")
+        parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the students of `distil`")
         parser.add_class_arguments(Gate, "gate")
         parser.add_class_arguments(Export, "export")
+        parser.add_class_arguments(Search, "tune")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
@@ -41,7 +45,7 @@ class BundleCLI(LightningCLI):
         parser.link_arguments("early_stopping.mode", "checkpoint.mode")
         parser.link_arguments(("runs_dir", "name"), "checkpoint.dirpath", compute_fn=checkpoints)
         parser.link_arguments(("runs_dir", "name"), "trainer.default_root_dir", compute_fn=run_folder)
-        parser.link_arguments("model.init_args.backbone", "data.init_args.backbone")
+        parser.link_arguments("model", "data.init_args.backbone", compute_fn=backbone_of)
         for fact in ("labels", "complexity_labels", "class_counts"):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
@@ -70,6 +74,8 @@ class BundleCLI(LightningCLI):
             gate=self._initialised("gate"),
             settings=self._initialised("export"),
         )
+        for logger in self.trainer.loggers:
+            tracking.publish(logger, self.settings["name"], Path(self.trainer.default_root_dir), passed=not misses)
         if misses:
             sys.exit("gate: " + "; ".join(misses))
 
@@ -85,8 +91,29 @@ class BundleCLI(LightningCLI):
         folder, name = run_folder(self.settings["runs_dir"], self.settings["name"]), self.settings["name"]
         loggers: list[Logger] = [TensorBoardLogger(folder, name="logs")]
         if self.settings["mlflow"]:
-            loggers.append(_mlflow_logger(name, self.settings["runs_dir"]))
+            loggers.append(self.mlflow_logger(name, self.settings["runs_dir"]))
         return loggers
+
+    def mlflow_logger(self, name: str, runs_dir: str) -> Logger:
+        return tracking.make_logger(name, runs_dir, run_name="fit")
+
+
+def backbone_of(model: Any) -> str:
+    """The backbone that a model's settings name; a student without one has its teacher's."""
+    settings: Any = model.init_args if model else {}
+    if "teacher" not in settings:
+        return str(settings.get("backbone"))
+    try:
+        return student_backbone(settings.teacher, settings.backbone)
+    except UserError:
+        return str(settings.teacher)  # here the parser would bury the reason in its usage; the model tells it again
+
+
+class SettingsCLI(BundleCLI):
+    """Reads and checks the settings, and makes nothing of them; to be used with `run=False`."""
+
+    def instantiate_classes(self) -> None:
+        """Nothing is made."""
 
 
 def run_folder(runs_dir: str, name: str) -> str:
@@ -107,19 +134,6 @@ def last_checkpoint(folder: str) -> ModelCheckpoint:
     )
 
 
-def _mlflow_logger(name: str, runs_dir: str) -> Logger:
-    try:
-        import mlflow  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(
-            '--mlflow needs the package mlflow: .venv/bin/pip install -c constraints.txt -e ".[mlflow]"'
-        ) from error
-    from lightning.pytorch.loggers import MLFlowLogger
-
-    store = f"sqlite:///{runs_dir}/mlflow.db"
-    return MLFlowLogger(experiment_name=name, tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", store))
-
-
 class RunConfig(SaveConfigCallback):
     """Saves the whole configuration as `config.yaml` in the run folder, over that of an earlier run."""
 
@@ -127,9 +141,12 @@ class RunConfig(SaveConfigCallback):
         super().__init__(*args, **{**kwargs, "overwrite": True, "save_to_log_dir": False})
 
     def save_config(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+        write_config(self.parser, self.config, Path(trainer.default_root_dir))
+
+
+def write_config(parser: LightningArgumentParser, config: Any, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    parser.save(config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
 
 
 SETTINGS: dict[str, Any] = {
@@ -142,10 +159,20 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def main(args: ArgsType = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Runs the command line; what a person can mend ends as one line and exit code 2."""
+    args = sys.argv[1:] if args is None else args
     try:
-        BundleCLI(args=args, **SETTINGS)
+        if args[:1] == ["distil"]:
+            from lightning_modules.distillation import distil  # it needs this module
+
+            distil(args[1:])
+        elif args[:1] == ["tune"]:
+            from lightning_modules.tuning.command import tune
+
+            tune(args[1:])
+        else:
+            BundleCLI(args=args, **SETTINGS)
     except Exception as error:
         mendable = find_mendable(error)
         if mendable is None:

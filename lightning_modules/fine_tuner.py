@@ -7,7 +7,7 @@ from lightning import LightningModule
 from torch import nn
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
-from lightning_modules.backbones import encoder_layers, load_encoder
+from lightning_modules.backbones import encoder_layers, keep_layers, load_encoder
 from lightning_modules.errors import UserError
 from lightning_modules.network import Network
 
@@ -73,10 +73,17 @@ class FineTuner(LightningModule):
 
 
 def trainable_encoder(
-    backbone: str, *, freeze_layers: int, dropout: float | None, gradient_checkpointing: bool
+    backbone: str,
+    *,
+    layers: int | None = None,
+    freeze_layers: int,
+    dropout: float | None,
+    gradient_checkpointing: bool,
 ) -> PreTrainedModel:
-    """The encoder of `backbone`, ready for training."""
+    """The encoder of `backbone`, ready for training; `layers`: see `keep_layers`, None keeps all."""
     encoder = load_encoder(backbone)
+    if layers is not None:
+        keep_layers(encoder, layers)
     freeze(encoder, freeze_layers)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler.requires_grad_(False)  # BERT's own, not used here: DDP would wait for its gradients

@@ -62,6 +62,10 @@ class TextClassifier(Network):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self.answer(hidden, attention_mask)
+
+    def answer(self, hidden: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """The outputs of the encoder's last hidden states [rows, tokens, dim]."""
         pooled = self.dropout(self.norm(self.pool(hidden, attention_mask)))
         outputs = {"logits": self.head(pooled)}
         if self.complexity_head is not None:

@@ -19,6 +19,7 @@ from handlers.text.windows import WindowEncoder
 from lightning_modules.backbones import EMBEDDED, load_tokenizer_json
 from lightning_modules.batching import LengthGroupedSampler, on_cuda
 from lightning_modules.errors import UserError
+from lightning_modules.hub import with_test
 from lightning_modules.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
 from lightning_modules.splits import with_missing_parts
 from lightning_modules.squad_files import Questions, read_hub, read_questions
@@ -186,11 +187,7 @@ class QuestionData(LightningDataModule):
     def _read(self) -> dict[str, Questions]:
         files: Mapping[str, str | None] = self.files
         if files["train"] is None and self.dataset is not None:
-            parts = read_hub(self.dataset, self.bad_rows)
-            # SQuAD's test part is not public: its validation part stays apart until training is over.
-            if "test" not in parts and "val" in parts:
-                parts["test"] = parts.pop("val")
-            return parts
+            return with_test(read_hub(self.dataset, self.bad_rows))
         if files["train"] is None:
             if self.synthetic is None:
                 raise UserError(

@@ -36,6 +36,23 @@ def task_of(model: FineTuner) -> type[Task]:
 
 def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export) -> list[str]:
     """Writes `report/` and, when every gate holds, `export/` in the run folder; returns the missed gates' sentences."""
+    staged, missed = evaluate(trainer, model, data, name=name, gate=gate, settings=settings)
+    target = staged.with_name("export")
+    if missed:
+        shutil.rmtree(staged)
+        return [*missed, *([f"{target} is still an earlier run's"] if target.exists() else [])]
+    publish(staged, target)
+    print(f"exported: {target}")
+    return []
+
+
+def evaluate(
+    trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export
+) -> tuple[Path, list[str]]:
+    """Writes `report/` in the run folder, and the whole export beside it under the name of unfinished work.
+
+    Returns the folder of that export, and the missed gates' sentences.
+    """
     folder = Path(trainer.default_root_dir)
     load_best(trainer, model)
     model.network.eval().to(trainer.strategy.root_device)
@@ -66,24 +83,23 @@ def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Ga
     }
     task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
-    if not verdict["passed"]:
-        shutil.rmtree(staged)
-        earlier = [f"{folder / 'export'} is still an earlier run's"] if (folder / "export").exists() else []
-        return [*verdict["missed"], *earlier]
     export.write_golden(staged, task.pipeline.load(staged, model_file=export.INT8), task.requests())
     export.write_metadata(staged, {**facts, "metrics": table})
-    publish(staged, folder / "export")
-    print(f"exported: {folder / 'export'}")
-    return []
+    return staged, list(verdict["missed"])
 
 
 def load_best(trainer: Trainer, model: FineTuner) -> None:
     """Puts the best checkpoint's weights into the model."""
-    path = next(c.best_model_path for c in callbacks(trainer) if isinstance(c, ModelCheckpoint) and c.monitor)
+    path = best_checkpoint(trainer).best_model_path
     if not path:
         raise UserError("no best checkpoint was kept: training has to reach a validation, and to save one")
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     model.load_state_dict(checkpoint["state_dict"])
+
+
+def best_checkpoint(trainer: Trainer) -> ModelCheckpoint:
+    """The one that keeps the best; another keeps the last."""
+    return next(c for c in callbacks(trainer) if isinstance(c, ModelCheckpoint) and c.monitor)
 
 
 def profile(trainer: Trainer) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from typing import IO, Any
 
 import datasets
 import pyarrow
-from datasets import Dataset, Features, List, Value, load_dataset
+from datasets import Dataset, Features, List, Value
 from datasets.arrow_reader import ArrowReader
 from datasets.arrow_writer import ArrowWriter
 from pyarrow import parquet
 
 from lightning_modules.errors import UserError
+from lightning_modules.hub import load_parts
 from lightning_modules.tables import BadRows, good_rows, known_ending
 
 ENDINGS = (".json", ".jsonl", ".parquet")
@@ -40,7 +41,6 @@ BLANK: dict[str, Any] = {
     "answers": {"text": [], "answer_start": []},
     "repaired": False,
 }
-HUB_PARTS = {"train": "train", "validation": "val", "test": "test"}
 
 Found = Iterator[tuple[str, Any]]  # place of a question in its source, and what stands there
 
@@ -98,23 +98,11 @@ def read_hub(name: str, bad_rows: BadRows = "error") -> dict[str, Questions]:
 
     Only in training has each answer_start to be right.
     """
-    try:
-        splits = load_dataset(name)
-    except Exception as error:  # hub and network libraries raise what they like
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"data set {name!r} could not be loaded ({cause}). Without access to the hub give files: "
-            "--data.train_file, --data.val_file"
-        ) from error
     parts = {}
-    for split, rows in splits.items():
-        if split not in HUB_PARTS:
-            continue
+    for part, (split, rows) in load_parts(name).items():
         found = ((f"row {i}", row) for i, row in enumerate(rows, 1))
-        read = _cached(rows._fingerprint, found, check_starts=split == "train")
-        parts[HUB_PARTS[split]] = _good(Path(name) / split, read, bad_rows)
-    if "train" not in parts:
-        raise UserError(f"data set {name!r} has no split train, only {', '.join(splits)}")
+        read = _cached(rows._fingerprint, found, check_starts=part == "train")
+        parts[part] = _good(Path(name) / split, read, bad_rows)
     return parts
 
 

@@ -7,9 +7,13 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 
+def run_seed() -> int:
+    """`seed_everything` of this run."""
+    return int(os.environ.get("PL_GLOBAL_SEED", "0"))
+
+
 class StepSeed(Callback):
     """Seeds torch (dropout) anew at every batch, differently on every process; the sampler has its own seed."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        torch.manual_seed(hash((seed, trainer.current_epoch, batch_idx, trainer.global_rank)))
+        torch.manual_seed(hash((run_seed(), trainer.current_epoch, batch_idx, trainer.global_rank)))

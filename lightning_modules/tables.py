@@ -1,4 +1,7 @@
-"""Reads a user's CSV, TSV, JSON, JSONL or Parquet file (gzipped too) into labelled texts, and names every bad row."""
+"""Reads a user's CSV, TSV, JSON, JSONL or Parquet file (gzipped too), or a hub data set, into labelled texts.
+
+Every bad row is named.
+"""
 
 import json
 import math
@@ -14,6 +17,7 @@ from datasets import ClassLabel, Dataset, Features, Json, Value, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
 from lightning_modules.errors import UserError
+from lightning_modules.hub import load_parts
 
 # Without this, the texts "NA" and "null" would be missing values.
 CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "encoding_errors": "replace"}
@@ -53,7 +57,27 @@ def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
     Raises:
         UserError: no such file, an unknown format or column, or, unless they are to be dropped, bad rows.
     """
-    rows = _load(path)
+    return _checked(path, _load(path), columns, bad_rows)
+
+
+def read_hub_tables(name: str, columns: Columns, bad_rows: BadRows) -> dict[str, Table]:
+    """The parts `train`, and where there are any `val` and `test`, of a hub data set like SST-2 or a local folder.
+
+    A part without a single label, as the test part of a public contest has, is left out.
+    """
+    parts = {part: (Path(name) / split, rows) for part, (split, rows) in load_parts(name).items()}
+    return {
+        part: _checked(path, rows, columns, bad_rows)
+        for part, (path, rows) in parts.items()
+        if part == "train" or not _unlabelled(rows, columns.label)
+    }
+
+
+def _unlabelled(rows: Dataset, label: str) -> bool:
+    return label in rows.column_names and set(rows.unique(label)) <= {None, -1, ""}
+
+
+def _checked(path: Path, rows: Dataset, columns: Columns, bad_rows: BadRows) -> Table:
     for role, name in (("text", columns.text), ("label", columns.label)):
         if name not in rows.column_names:
             raise UserError(

@@ -2,6 +2,7 @@
 
 python -m lightning_modules.synthetic intents --out data/intent --examples-per-intent 500 --edge-cases 1000 --seed 0
 python -m lightning_modules.synthetic questions --out data/qa --passages 440 --seed 0
+python -m lightning_modules.synthetic sentiment --out data/sentiment --examples 4000 --seed 0
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.intents import SyntheticIntents
 from lightning_modules.synthetic.questions import SyntheticQuestions
+from lightning_modules.synthetic.sentiment import SyntheticSentiment
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,10 +26,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lightning_modules.synthetic", description="Generate synthetic data.", allow_abbrev=False
     )
-    kinds = parser.add_subparsers(required=True, metavar="intents|questions")
+    kinds = parser.add_subparsers(required=True, metavar="intents|questions|sentiment")
     for name, files, add_options in (
         ("intents", "train.csv, val.csv and test.csv", _add_intents),
         ("questions", "train.json, val.json and test.json, in SQuAD's format", _add_questions),
+        ("sentiment", "train.csv, val.csv and test.csv", _add_sentiment),
     ):
         add_options(
             kinds.add_parser(
@@ -66,6 +69,14 @@ def _add_questions(parser: argparse.ArgumentParser) -> None:
             given.out, given.passages, given.seed, given.val_passages, given.test_passages, given.long_share
         )
     )
+
+
+def _add_sentiment(parser: argparse.ArgumentParser) -> None:
+    default = SyntheticSentiment()
+    parser.add_argument("--out", default=default.folder, help="folder for the three files")
+    parser.add_argument("--examples", type=int, default=default.examples, help="over all parts")
+    parser.add_argument("--seed", type=int, default=default.seed, help="same seed, same bytes")
+    parser.set_defaults(settings=lambda given: SyntheticSentiment(given.out, given.examples, given.seed))
 
 
 if __name__ == "__main__":

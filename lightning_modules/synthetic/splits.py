@@ -15,3 +15,9 @@ def deal(items: Sequence[T], held_out: float, draws: Draws) -> dict[str, tuple[T
     shuffled = tuple(draws.shuffled(items))
     count = max(1, round(len(shuffled) * held_out))
     return {"train": shuffled[2 * count :], "val": shuffled[count : 2 * count], "test": shuffled[:count]}
+
+
+def share(total: int, split: str) -> int:
+    """A tenth for validation, a tenth for test, the rest for training."""
+    tenth = round(total / 10)
+    return total - 2 * tenth if split == "train" else tenth

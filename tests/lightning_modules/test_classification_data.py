@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, Value
 
 from lightning_modules.batching import LengthGroupedSampler, pad
 from lightning_modules.classification_data import ClassificationData
 from lightning_modules.classifier import IGNORED
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.intents import SyntheticIntents
+from lightning_modules.synthetic.sentiment import SyntheticSentiment
 
 WORDS = ["translate", "this", "sentence", "into", "french", "or", "write", "a", "function", "that", "sorts"]
 
@@ -176,3 +178,42 @@ def test_the_sampler_puts_similar_lengths_together() -> None:
         for s in range(0, 1000, 10)
     ]
     assert sum(spreads) / len(spreads) < 5
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> str:
+    """A local folder like the hub's SST-2: named classes, and a test part whose labels are withheld."""
+    features = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
+    folder = tmp_path / "hub" / "data"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 40), ("validation", 6), ("test", 4)):
+        texts = [text for text, _ in rows(count)]
+        found = [{"sentence": text, "label": -1 if split == "test" else i % 2} for i, text in enumerate(texts)]
+        Dataset.from_list(found, features=features).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+    return str(tmp_path / "hub")
+
+
+def test_a_hub_data_set_gives_its_class_names_and_keeps_its_validation_part_for_the_test(module: Any, hub: str) -> None:
+    data = module(train_file=None, dataset=hub, text_column="sentence")
+    assert data.labels == ("negative", "positive")
+    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 36, "val": 4, "test": 6}
+    assert list(data.tables["test"].rows["label"]) == ["negative", "positive"] * 3
+
+
+def test_files_stand_in_for_parts_of_a_hub_data_set(tmp_path: Path, module: Any, hub: str) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("sentence,label\nfine,positive\nbad,negative\n")
+    data = module(train_file=None, dataset=hub, test_file=str(file), text_column="sentence")
+    assert list(data.tables["test"].rows["text"]) == ["fine", "bad"]
+
+
+def test_a_hub_data_set_without_the_column_names_those_it_has(module: Any, hub: str) -> None:
+    with pytest.raises(UserError, match=r"set --data\.text_column to one of sentence, label"):
+        _ = module(train_file=None, dataset=hub).tables
+
+
+def test_generated_reviews_have_two_labels_and_no_complexity(tmp_path: Path, module: Any) -> None:
+    data = module(train_file=None, synthetic=SyntheticSentiment(str(tmp_path / "made"), 60))
+    assert data.labels == ("negative", "positive")
+    assert data.complexity_labels == ()
+    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 48, "val": 6, "test": 6}

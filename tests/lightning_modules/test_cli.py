@@ -1,6 +1,5 @@
 """The command line on a tiny backbone: fit, resume, interrupt, two processes, gates, and what a wrong setting says."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -17,28 +16,12 @@ from transformers import AutoModel, AutoTokenizer
 from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
-
-TOPICS = {
-    "weather": "rain sun wind cloud storm",
-    "food": "bread soup rice apple cake",
-    "sport": "goal team race ball win",
-}
+from tests.lightning_modules.topics import TOPICS, write_topics
 
 
 @pytest.fixture(scope="module")
 def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """180 rows whose label is told by their words, with a complexity told by their length."""
-    path = tmp_path_factory.mktemp("data") / "topics.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label", "complexity"])
-        for i in range(180):
-            topic = list(TOPICS)[i % 3]
-            words = TOPICS[topic].split()
-            count = 1 + i // 3 % 5
-            text = " ".join(words[(i + k) % 5] for k in range(count)) + f" {i}"
-            writer.writerow([text, topic, "low" if count < 3 else "high"])
-    return path
+    return write_topics(tmp_path_factory.mktemp("data") / "topics.csv")
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,10 @@ def test_only_the_context_and_the_first_token_may_answer() -> None:
     assert allowed[1].nonzero().flatten().tolist() == [0, 3, 4, 5, 6, 7]
 
 
-@pytest.mark.parametrize(("longest", "width"), [(7, 7), (31, 31), (33, 34), (65, 68), (129, 136), (370, 384), (381, 381)])
+WIDTHS = [(7, 7), (31, 31), (33, 34), (65, 68), (129, 136), (370, 384), (381, 381)]
+
+
+@pytest.mark.parametrize(("longest", "width"), WIDTHS)
 def test_batches_have_few_different_widths_and_none_above_the_limit(longest: int, width: int) -> None:
     row = {"input_ids": [1] * longest, "first": 1, "question": 0, "start": 0, "end": 0}
     batch = collate([row], max_length=381 if longest == 381 else 384)

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import pandas
 import pytest
 
 from handlers.text.answer_metric import evaluate
 from lightning_modules.baseline import baseline_figures
 from lightning_modules.classification_data import ClassificationData
 from lightning_modules.squad_files import read_questions
+from lightning_modules.tables import Columns, read_table
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(
@@ -43,3 +45,14 @@ def test_squad_is_read_whole() -> None:
     # Each second reference against the others; the figures are the official script's.
     people = evaluate((texts[1], [texts[0], *texts[2:]]) for texts in references if len(texts) > 2)
     assert people == {"exact_match": 83.11618775655899, "f1": 92.24103807860449}
+
+
+def test_sst2_as_parquet_files_is_what_it_is_as_csv(tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        pandas.read_csv(FOLDER / f"sst2_{part}.csv.gz").to_parquet(tmp_path / f"{part}.parquet")
+    data = ClassificationData(str(tmp_path / "train.parquet"), str(tmp_path / "dev.parquet"), max_length=64)
+    csv = read_table(FOLDER / "sst2_dev.csv.gz", Columns("text", "label", None), "error")
+    assert list(data.tables["val"].rows["text"]) == list(csv.rows["text"])
+    assert list(data.tables["val"].rows["label"]) == list(csv.rows["label"])
+    assert data.labels == ("negative", "positive")
+    assert len(data.tables["train"].rows) > 8 * len(data.tables["test"].rows)

@@ -1,19 +1,19 @@
 """The generator's settings, as they stand in a YAML file, and the files it writes."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.intents.generate import Row, generate
-from lightning_modules.synthetic.output import write_if_changed
+from lightning_modules.synthetic.intents.generate import generate
+from lightning_modules.synthetic.texts import SyntheticTexts, write_parts
 
+# kind: regular, augmented, or the edge case's name
 COLUMNS = ("text", "intent", "complexity", "kind")
 
 
 @dataclass(frozen=True)
-class SyntheticIntents:
+class SyntheticIntents(SyntheticTexts):
     """Settings of the generated intent data: same settings, same bytes.
 
     Args:
@@ -23,6 +23,9 @@ class SyntheticIntents:
         seed: of every draw.
         augment: share of the training rows, 0 to 1, that are added again with noise.
     """
+
+    label_column: ClassVar[str] = "intent"
+    complexity_column: ClassVar[str | None] = "complexity"
 
     folder: str = "data/intent"
     examples_per_intent: int = 500
@@ -40,19 +43,5 @@ class SyntheticIntents:
 
     def write(self) -> dict[str, str]:
         """Writes the three files and returns their paths by part."""
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        paths = {}
-        for part, rows in generate(self.examples_per_intent, self.edge_cases, self.seed, self.augment).items():
-            path = Path(self.folder) / f"{part}.csv"
-            write_csv(path, rows)
-            paths[part] = str(path)
-        return paths
-
-
-def write_csv(path: Path, rows: list[Row]) -> None:
-    """Columns text, intent, complexity, kind (regular, augmented, or the edge case's name); UTF-8, LF."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
-    write_if_changed(path, text.getvalue())
+        parts = generate(self.examples_per_intent, self.edge_cases, self.seed, self.augment)
+        return write_parts(Path(self.folder), parts, COLUMNS)

@@ -9,6 +9,8 @@ from lightning_modules.synthetic.intents.compose import COMPLEXITIES, regular
 from lightning_modules.synthetic.intents.edges import KINDS, LOTTERY
 from lightning_modules.synthetic.intents.library import INTENTS, Library, load_library, split_library
 from lightning_modules.synthetic.intents.render import Renderer
+from lightning_modules.synthetic.splits import share
+from lightning_modules.synthetic.texts import is_new
 
 LEVELS = tuple(COMPLEXITIES)
 ATTEMPTS = 300  # at a row whose text is new, before the library counts as used up
@@ -46,16 +48,10 @@ def generate(examples_per_intent: int, edge_cases: int, seed: int, augment: floa
     return result
 
 
-def share(total: int, split: str) -> int:
-    """A tenth for validation, a tenth for test, the rest for training."""
-    tenth = round(total / 10)
-    return total - 2 * tenth if split == "train" else tenth
-
-
 def _new_row(library: Library, draws: Draws, intent: str, kind: str, number: int, seen: set[str]) -> Row:
     for _ in range(ATTEMPTS):
         row = _row(Renderer(library, draws), intent, LEVELS[number % len(LEVELS)], kind)
-        if _is_new(row.text, seen):
+        if is_new(row.text, seen):
             return row
     raise UserError(
         f"{intent}: the templates give no new {kind} text after {number} in one split: ask for fewer examples "
@@ -76,16 +72,7 @@ def _noisy_copies(rows: list[Row], rate: float, draws: Draws, seen: set[str]) ->
     copies = []
     for row in draws.sample(rows, round(rate * len(rows))):
         noisy = (augmented(row.text, draws) for _ in range(ATTEMPTS))
-        text = next((text for text in noisy if _is_new(text, seen)), None)
+        text = next((text for text in noisy if is_new(text, seen)), None)
         if text is not None:
             copies.append(replace(row, text=text, kind="augmented"))
     return copies
-
-
-def _is_new(text: str, seen: set[str]) -> bool:
-    """Whether a text differs from all before it by more than case and spacing; remembers it."""
-    key = " ".join(text.casefold().split())
-    if key in seen:
-        return False
-    seen.add(key)
-    return True

@@ -30,14 +30,14 @@ Family = tuple[str, ...]
 Library = dict[str, tuple[Family, ...]]
 
 
-def load_library() -> Library:
-    """Read every YAML file of the templates.
+def load_library(folder: Path = TEMPLATES) -> Library:
+    """Read every YAML file of a folder of templates.
 
     A block of text holds one entry a line. Under `families` and `with_code` a blank line starts the next family, and
     all lines up to it are wordings of one. `\\n` in a line is a line break.
     """
     library: Library = {}
-    for path in sorted(TEMPLATES.glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         _collect(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")), library)
     return library
 

@@ -1,0 +1,4 @@
+"""Hyper-parameter search with Optuna: trials of the ordinary training, kept in a database that several processes share.
+
+python -m lightning_modules tune --config configs/sentiment.yaml --trials 20
+"""

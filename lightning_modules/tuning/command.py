@@ -1,0 +1,66 @@
+"""`tune`: searches the best settings of a task.
+
+python -m lightning_modules tune --config configs/sentiment.yaml --trials 20 [--storage URL] [options of fit]
+
+The same command goes on with a study that was stopped, and further processes with the same command share it; on several
+machines, each with `--storage`, such as postgresql://… Writes `<runs_dir>/<name>/tune/`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder
+from lightning_modules.errors import UserError
+from lightning_modules.tuning.space import Search, as_options
+
+
+def tune(arguments: list[str]) -> None:
+    """Runs the command with its arguments, those of `fit` included.
+
+    Raises:
+        UserError: a setting is wrong, or Optuna is not installed.
+    """
+    given, of_fit = _parser().parse_known_args(arguments)
+    if given.trials < 1:
+        raise UserError(f"--trials {given.trials}: give 1 or more")
+    try:
+        from lightning_modules.tuning.run import run
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'tune needs the package {error.name}: .venv/bin/pip install -c constraints.txt -e ".[tune]"'
+        ) from error
+    settings, search = parsed(of_fit)
+    parsed(
+        [*of_fit, *as_options({name: values.first for name, values in search.space.items()})]
+    )  # refuses unknown names
+    folder = Path(run_folder(settings["runs_dir"], settings["name"])) / "tune"
+    try:
+        run(of_fit, settings, search, folder, trials=given.trials, url=given.storage)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the same command goes on with the study")
+
+
+def parsed(of_fit: list[str]) -> tuple[Any, Search]:
+    """The settings of `fit`, and what to search."""
+    settings = SettingsCLI(args=of_fit, run=False, **SETTINGS).settings
+    parser = ArgumentParser()
+    parser.add_class_arguments(Search, "tune")
+    search: Search = parser.instantiate(parser.parse_object({"tune": settings["tune"]})).tune
+    if not search.space:
+        raise UserError("there is nothing to search: give tune.space in the task's YAML, as in configs/sentiment.yaml")
+    return settings, search
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lightning_modules tune",
+        description="Search the best settings; options beside these are those of fit, --config among them.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--trials", type=int, default=20, help="of the whole study, over all processes [20]")
+    parser.add_argument("--storage", help="a database's URL, for several machines [study.db in the study's folder]")
+    return parser

@@ -1,0 +1,102 @@
+"""One trial: the ordinary `fit` with other settings, judged by its validation figure, and not exported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import optuna
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+
+from lightning_modules.cli import SETTINGS, BundleCLI
+from lightning_modules.errors import UserError
+from lightning_modules.run import best_checkpoint, callbacks
+from lightning_modules.tuning.space import Search, as_options
+from lightning_modules.tuning.tracked import TrackedSearch
+
+
+class Pruning(Callback):
+    """Reports every validation to Optuna, and ends the trial where it is below the median of the earlier trials.
+
+    optuna-integration has such a callback, but it numbers validations by their epoch: of several in one epoch, as
+    configs/squad.yaml has them, Optuna would see the first only.
+    """
+
+    def __init__(self, trial: optuna.Trial, monitor: str) -> None:
+        self.trial = trial
+        self.monitor = monitor
+        self.validations = 0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        figures = trainer.callback_metrics
+        if self.monitor not in figures:
+            raise UserError(f"early_stopping.monitor is {self.monitor}: give one of {', '.join(sorted(figures))}")
+        figure = float(figures[self.monitor])
+        self.validations += 1
+        if not isfinite(figure):
+            raise optuna.TrialPruned(f"{self.monitor} is {figure}")
+        self.trial.report(figure, self.validations)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(f"worse than the median after {self.validations} validations")
+
+
+class TrialCLI(BundleCLI):
+    """`fit` without what follows training."""
+
+    def __init__(self, arguments: list[str], pruning: Pruning, logger: Logger | None) -> None:
+        self.pruning = pruning
+        self.nested_logger = logger
+        super().__init__(args=arguments, **SETTINGS)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        trainer = super().instantiate_trainer(**kwargs)
+        callbacks(trainer).append(self.pruning)
+        return trainer
+
+    def after_fit(self) -> None:
+        """Nothing is evaluated on the test part, nor exported."""
+
+    def mlflow_logger(self, name: str, runs_dir: str) -> Logger:
+        assert self.nested_logger is not None, "the search is tracked where its trials are"
+        return self.nested_logger
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Trains a trial into `<folder>/trial-<n>/` with these `arguments` of `fit` and the values of the trial."""
+
+    arguments: Sequence[str]
+    folder: str
+    monitor: str
+    search: Search
+    tracked: TrackedSearch | None
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """The best validation figure.
+
+        Raises:
+            optuna.TrialPruned: it was not worth going on, or there was not memory enough.
+        """
+        options = as_options(self.search.suggest(trial))
+        # One device: in a distributed training, every process would search for itself.
+        place = [f"--runs_dir={self.folder}", f"--name={trial_name(trial.number)}", "--trainer.devices=1"]
+        logger = self.tracked.logger_of(trial) if self.tracked else None
+        pruning = Pruning(trial, self.monitor)
+        try:
+            trainer = TrialCLI(["fit", *self.arguments, *options, *place], pruning, logger).trainer
+        except torch.OutOfMemoryError as error:
+            raise optuna.TrialPruned("out of memory") from error
+        except SystemExit as error:  # how Lightning ends on Ctrl-C
+            raise KeyboardInterrupt from error
+        best = best_checkpoint(trainer).best_model_score
+        if best is None:
+            raise UserError(f"{trial_name(trial.number)} reached no validation: there is no {self.monitor}")
+        return float(best)
+
+
+def trial_name(number: int) -> str:
+    return f"trial-{number}"
