@@ -23,8 +23,8 @@ from handlers.text.spans import Span, best_spans, extended
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 from handlers.text.windows import Tokens, Window, WindowEncoder
 
-# Padded tokens and rows of one micro-batch.
-TOKEN_BUDGET = 512
+# Padded tokens and rows of one micro-batch: a window alone keeps a core busy, short ones are put together.
+TOKEN_BUDGET = 256
 MAX_ROWS = 16
 MAX_WINDOWS = 64
 OUTPUTS = ["end_logits", "start_logits"]

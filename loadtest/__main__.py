@@ -20,7 +20,6 @@ import sys
 from dataclasses import asdict
 
 from loadtest import arguments as options
-from loadtest.checks import usual_flips
 from loadtest.errors import LoadTestError
 from loadtest.packages import require
 from loadtest.plan import Plan
@@ -48,8 +47,7 @@ def main() -> int:
         return 130
     if summary is None:
         return 0
-    max_flips = usual_flips(plan.samples) if arguments.max_flips is None else arguments.max_flips
-    return judge(summary, Thresholds(arguments.max_failures, max_flips, arguments.p99, arguments.min_rps), arguments)
+    return judge(summary, Thresholds(arguments.max_failures, arguments.p99, arguments.min_rps), arguments)
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -62,7 +60,6 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         model=arguments.model,
         samples=read_texts(arguments.texts) if arguments.texts else read_golden(archive),
         labels=read_labels(archive),
-        tolerance=arguments.tolerance,
         user_rate=arguments.rate / arguments.users if arguments.rate else None,
         result="",
     )
@@ -78,7 +75,7 @@ def judge(summary: Summary, limits: Thresholds, arguments: argparse.Namespace) -
     print(
         f"{summary.requests} requests, {summary.requests_per_second:.1f}/s, "
         f"p50 {summary.p50:g} ms, p95 {summary.p95:g} ms, p99 {summary.p99:g} ms, "
-        f"{summary.failures} failures, {summary.flips} flips"
+        f"{summary.failures} failures"
     )
     for error, count in sorted(summary.errors.items(), key=lambda item: -item[1])[:5]:
         print(f"  {count} x {error}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from loadtest.comparison import TOLERANCE
 from loadtest.samples import STORE, TEXTS
 from loadtest.target import SERVERS
 from loadtest.thresholds import Thresholds
@@ -21,12 +20,10 @@ def parse(description: str) -> argparse.Namespace:
     parser.add_argument("--duration", type=_count, default=30, help="seconds (default: 30)")
     parser.add_argument("--rate", type=_positive, help="requests/s of all users together; default: as fast as they can")
     parser.add_argument("--texts", type=Path, help=f"{TEXTS}; default: the golden requests")
-    parser.add_argument("--tolerance", type=_positive, default=TOLERANCE, help="of scores, in log-odds (default: 1)")
     parser.add_argument("--out", type=Path, help="folder of the reports (default: loadtest/reports/<model>)")
 
     limits = parser.add_argument_group("limits", "the exit code is 0 only when all of them hold")
     limits.add_argument("--max-failures", type=_share, default=Thresholds.max_failures, help="share (default: 0)")
-    limits.add_argument("--max-flips", type=_share, help="share (default: 0.05 of labels, 0.2 of answers)")
     limits.add_argument("--p99", type=_positive, help="milliseconds")
     limits.add_argument("--min-rps", type=_positive, help="requests/s")
 

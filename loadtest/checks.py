@@ -1,54 +1,29 @@
-"""Whether an answer is right: against the expected one where it is known (see comparison.py), else by its shape."""
+"""What is wrong with an answer or a refusal, in words that many requests share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from loadtest.answer_check import AnswerCheck
-from loadtest.comparison import RIGHT, Outcome, worst
-from loadtest.label_check import LabelCheck
+from handlers.text.agreement import disagreement
 from loadtest.samples import Sample
+from loadtest.shapes import shape_fault
 
 
-class Check(Protocol):
-    """What one task asks of an answer; `usual_flips` is a share of all requests that its INT8 models stay below."""
+def fault(answer: Any, sample: Sample, labels: Collection[str] | None) -> str | None:
+    """What is wrong with an answer (parsed JSON), None where nothing is: its shape, or what it says.
 
-    usual_flips: ClassVar[float]
-
-    def fault(self, answer: Any) -> str | None:
-        """What is wrong with the shape of an answer (parsed JSON); None where nothing is."""
-
-    def compare(self, answer: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float) -> Outcome:
-        """Of two answers of the right shape with the same fields."""
-
-
-def check(answer: Any, sample: Sample, labels: Collection[str] | None, tolerance: float) -> Outcome:
-    """The outcome of one answer (parsed JSON); without known `labels`, any label will do."""
-    instances = _instances(sample.request)
-    if instances is None:
-        return _check_one(answer, sample.expected, _check_of(sample.request, labels), tolerance)
-    predictions = answer.get("predictions") if isinstance(answer, dict) else None
-    if not isinstance(predictions, list) or len(predictions) != len(instances):
-        return Outcome("wrong", "not one prediction for each instance")
-    expected = sample.expected["predictions"] if sample.expected else [None] * len(instances)
-    return worst(
-        [
-            _check_one(prediction, one, _check_of(instance, labels), tolerance)
-            for prediction, one, instance in zip(predictions, expected, instances, strict=True)
-        ]
-    )
-
-
-def usual_flips(samples: Sequence[Sample]) -> float:
-    """The highest that is usual for one of these requests."""
-    instances = [one for sample in samples for one in _instances(sample.request) or [sample.request]]
-    return max(_check_of(instance, None).usual_flips for instance in instances)
+    The second only where the expected answer is known. Without known `labels`, any label will do.
+    """
+    reason = _shape_fault(answer, sample.request, labels)
+    if reason is None and sample.expected is not None:
+        return disagreement(sample.expected, answer)
+    return reason
 
 
 def refusal(status: int, body: bytes | None) -> str:
-    """A refused request in words that many share: its status and the error's code; status 0 is no answer at all."""
+    """A refused request by its status and the error's code; status 0 is no answer at all."""
     if not status:
         return "no answer"
     try:
@@ -58,26 +33,21 @@ def refusal(status: int, body: bytes | None) -> str:
         return f"status {status}"
 
 
+def _shape_fault(answer: Any, request: Mapping[str, Any], labels: Collection[str] | None) -> str | None:
+    instances = _instances(request)
+    if instances is None:
+        return shape_fault(answer, request, labels)
+    predictions = answer.get("predictions") if isinstance(answer, dict) else None
+    if not isinstance(predictions, list) or len(predictions) != len(instances):
+        return "not one prediction for each instance"
+    pairs = zip(predictions, instances, strict=True)
+    return next(filter(None, (shape_fault(prediction, instance, labels) for prediction, instance in pairs)), None)
+
+
 def _instances(request: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """What a request with several instances asks, each with the options of the whole; None for a request of one."""
+    """What a request with several instances asks; None for a request of one."""
     if isinstance(request.get("instances"), list):
-        return [{**request, **instance} for instance in request["instances"]]
+        return request["instances"]
     if isinstance(request.get("questions"), list):
         return [request] * len(request["questions"])
     return None
-
-
-def _check_of(instance: Mapping[str, Any], labels: Collection[str] | None) -> Check:
-    if "context" in instance:
-        return AnswerCheck(instance["context"], instance.get("no_answer_threshold"))
-    return LabelCheck(labels)
-
-
-def _check_one(answer: Any, expected: Mapping[str, Any] | None, task: Check, tolerance: float) -> Outcome:
-    if fault := task.fault(answer):
-        return Outcome("wrong", fault)
-    if expected is None:
-        return RIGHT
-    if set(answer) != set(expected):
-        return Outcome("wrong", f"fields {sorted(answer)}, expected {sorted(expected)}")
-    return task.compare(answer, expected, tolerance)

@@ -22,7 +22,6 @@ class Plan:
     model: str
     samples: list[Sample]
     labels: list[str] | None
-    tolerance: float
     user_rate: float | None
     result: str
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """Latencies in milliseconds, as Locust rounds them; `failures` count wrong answers too; `flips` are apart.
+    """Latencies in milliseconds, as Locust rounds them; `failures` count wrong answers too.
 
     `errors` maps what went wrong to how often it did.
     """
 
     requests: int
     failures: int
-    flips: int
     requests_per_second: float
     p50: float
     p95: float
@@ -25,10 +24,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """`p99` in milliseconds; `max_failures` and `max_flips` as shares of all requests; None: no limit."""
+    """`p99` in milliseconds; `max_failures` as a share of all requests; None: no limit."""
 
     max_failures: float = 0.0
-    max_flips: float = 1.0
     p99: float | None = None
     min_rps: float | None = None
 
@@ -37,13 +35,10 @@ class Thresholds:
         if not summary.requests:
             return ["no request was answered"]
         lines = []
-        for name, count, limit in (
-            ("failures", summary.failures, self.max_failures),
-            ("flips", summary.flips, self.max_flips),
-        ):
-            if count > limit * summary.requests:
-                share = count / summary.requests
-                lines.append(f"{name}: {count} of {summary.requests} ({share:.2%}), the limit is {limit:.2%}")
+        if summary.failures > self.max_failures * summary.requests:
+            share = summary.failures / summary.requests
+            of_all = f"{summary.failures} of {summary.requests} ({share:.2%})"
+            lines.append(f"failures: {of_all}, the limit is {self.max_failures:.2%}")
         if self.p99 is not None and summary.p99 > self.p99:
             lines.append(f"p99: {summary.p99:g} ms, the limit is {self.p99:g} ms")
         if self.min_rps is not None and summary.requests_per_second < self.min_rps:

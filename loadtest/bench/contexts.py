@@ -79,7 +79,6 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
     from loadtest.bench.archive import unpack
     from loadtest.bench.measure import in_own_process, rows_of
     from loadtest.bench.server import serving
-    from loadtest.comparison import TOLERANCE
     from loadtest.plan import Plan
 
     growth = []
@@ -91,7 +90,7 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
         with serving(store, model, "1", Path(temporary, "server")) as server:
             for words, samples in by_words.items():
                 rows = rows_of(folder, samples)
-                plan = Plan(server.target, model, samples, None, TOLERANCE, None, "")
+                plan = Plan(server.target, model, samples, None, None, "")
                 found = in_own_process(plan, 1, seconds)
                 mean = len(rows) / len(samples)
                 growth.append(

@@ -12,7 +12,7 @@ from loadtest.bench.measure import Results
 from loadtest.bench.setups import BUNDLE
 
 RANGED = ("requests_per_second", "p50", "p95", "p99", "generator_cores")
-COUNTED = ("requests", "failures", "flips")
+COUNTED = ("requests", "failures")
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -22,7 +22,7 @@ HANDLERS = Path(__file__).with_name("plain")
 PACKAGES = ("torch", "transformers", "safetensors")
 SETTINGS = {"batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120, "startupTimeout": 120, "jobQueueSize": 1000}
 SEVERAL = ("instances", "questions")
-# `python -m archives serve` replays some of them before it calls a server ready.
+# `python -m archives serve` replays them all before it calls a server ready, and this one is slow.
 GOLDEN = 4
 
 

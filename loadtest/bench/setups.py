@@ -10,7 +10,6 @@ from pathlib import Path
 from loadtest.bench.archive import handler_settings, pack_with, unpack, whole_batches
 from loadtest.bench.plain_archive import obstacle, pack_plain
 from loadtest.bench.server import Served, serving
-from loadtest.comparison import TOLERANCE
 from loadtest.plan import Plan
 from loadtest.samples import Sample, read_labels
 
@@ -84,4 +83,4 @@ class Starter:
     ) -> Setup:
         server = self.running.enter_context(serving(store, self.model, workers, self.root / folder))
         labels = read_labels(self.store / f"{self.model}.mar")
-        return Setup(name, server, Plan(server.target, self.model, samples, labels, TOLERANCE, None, ""), clients)
+        return Setup(name, server, Plan(server.target, self.model, samples, labels, None, ""), clients)

@@ -24,7 +24,7 @@ from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
 
 def at(rate: float) -> Measurement:
-    return Measurement(rate, p50=1, p95=2, p99=3, requests=int(rate), failures=1, flips=0, generator_cores=0.1)
+    return Measurement(rate, p50=1, p95=2, p99=3, requests=int(rate), failures=1, generator_cores=0.1)
 
 
 RESULTS = Results(

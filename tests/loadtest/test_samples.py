@@ -80,7 +80,7 @@ def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> No
 
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     samples = [Sample({"question": "Who?", "context": "Łódź 🎈"}, {"answer": "Łódź"}), Sample({"text": "t"}, None)]
-    plan = Plan(Target("http://host", "key"), "qa", samples, None, 1.0, 0.5, "result.json")
+    plan = Plan(Target("http://host", "key"), "qa", samples, None, 0.5, "result.json")
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
 

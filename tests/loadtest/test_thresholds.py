@@ -7,19 +7,18 @@ import pytest
 from loadtest.thresholds import Summary, Thresholds
 
 SUMMARY = Summary(
-    requests=1000, failures=10, flips=20, requests_per_second=250.0, p50=20, p95=60, p99=120, errors={"status 503": 10}
+    requests=1000, failures=10, requests_per_second=250.0, p50=20, p95=60, p99=120, errors={"status 503": 10}
 )
 
 
 def test_limits_that_are_met_exactly_hold() -> None:
-    assert Thresholds(max_failures=0.01, max_flips=0.02, p99=120, min_rps=250).failed(SUMMARY) == []
+    assert Thresholds(max_failures=0.01, p99=120, min_rps=250).failed(SUMMARY) == []
 
 
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
         (Thresholds(max_failures=0.009), "failures: 10 of 1000 (1.00%), the limit is 0.90%"),
-        (Thresholds(max_failures=1, max_flips=0.01), "flips: 20 of 1000 (2.00%), the limit is 1.00%"),
         (Thresholds(max_failures=1, p99=119), "p99: 120 ms, the limit is 119 ms"),
         (Thresholds(max_failures=1, min_rps=251), "requests/s: 250.0, the limit is 251"),
     ],
@@ -29,7 +28,7 @@ def test_a_missed_limit_is_told_with_both_numbers(limits: Thresholds, told: str)
 
 
 def test_every_missed_limit_is_told() -> None:
-    assert len(Thresholds(0, 0, 1, 1000).failed(SUMMARY)) == 4
+    assert len(Thresholds(0, 1, 1000).failed(SUMMARY)) == 3
 
 
 def test_by_default_no_request_may_fail() -> None:
@@ -37,5 +36,5 @@ def test_by_default_no_request_may_fail() -> None:
 
 
 def test_a_run_without_requests_keeps_no_limit() -> None:
-    empty = Summary(0, 0, 0, 0.0, 0, 0, 0, {})
-    assert Thresholds(1, 1).failed(empty) == ["no request was answered"]
+    empty = Summary(0, 0, 0.0, 0, 0, 0, {})
+    assert Thresholds(1).failed(empty) == ["no request was answered"]

@@ -1,0 +1,74 @@
+"""Golden requests at the start, against a small real HTTP server in place of TorchServe."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from archives.errors import ServerError
+from archives.serving import readiness
+from archives.serving.running import Server
+from archives.store import StoredModel
+
+KEY = {"key": "k", "expiration time": "2999-01-01T00:00:00Z"}
+WORKERS = [{"status": "READY"}]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Has one worker that is ready, and answers a text with itself as the label."""
+
+    def do_GET(self) -> None:
+        self._answer([{"minWorkers": 1, "workers": WORKERS}])
+
+    def do_POST(self) -> None:
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        self._answer({"label": text, "score": 0.9})
+
+    def _answer(self, content: object) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def echo(folder: Path) -> Iterator[Server]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        port = server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (folder / "key_file.json").write_text(json.dumps({"inference": KEY, "management": KEY, "API": KEY}))
+        yield Server(folder, "127.0.0.1", port, port, port, (port, port), {"echo": "1.0"}, 1, folder, 1, 0.0)
+        server.shutdown()
+
+
+def start(folder: Path, *labels: str) -> list[str]:
+    """What is reported of a model whose golden answers to the text `a` are these labels."""
+    golden = tuple({"request": {"text": "a"}, "response": {"label": label, "score": 0.89}} for label in labels)
+    said: list[str] = []
+    with echo(folder) as server:
+        model = StoredModel("echo", "1.0", folder / "echo.mar", golden)
+        readiness.wait_until_ready(server, [model], lambda: True, 10, said.append)
+    return said
+
+
+def test_every_golden_request_is_asked_and_each_worker_twice(tmp_path: Path) -> None:
+    assert start(tmp_path, *"aaaaa")[-1] == "echo 1.0: 5 of 5 golden requests answered as expected"
+    assert start(tmp_path, "a")[-1] == "echo 1.0: 2 of 2 golden requests answered as expected"
+
+
+def test_a_few_answers_that_differ_are_told_and_more_stop_the_start(tmp_path: Path) -> None:
+    assert start(tmp_path, *"aaab")[-1] == "echo 1.0: 3 of 4 golden requests answered as expected"
+    with pytest.raises(
+        ServerError, match="echo answers 2 of 4 golden requests wrongly, the first: label 'a', expected"
+    ):
+        start(tmp_path, *"aabb")

@@ -1,0 +1,130 @@
+"""Which answers agree with a golden one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.base_pipeline import Pipeline
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.agreement import disagreement
+
+AnyPipeline = type[Pipeline[Any, Any, Any]]
+
+
+@pytest.mark.parametrize(
+    ("export", "task"), [("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)]
+)
+def test_golden_requests_agree_alone_and_in_one_batch(
+    export: str, task: AnyPipeline, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(export)
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+    pipeline = task.load(folder)
+    requests, expected = [pair["request"] for pair in golden], [pair["response"] for pair in golden]
+    none = [None] * len(golden)
+    assert [
+        disagreement(one, pipeline.predict([sent])[0]) for one, sent in zip(expected, requests, strict=True)
+    ] == none
+    assert list(map(disagreement, expected, pipeline.predict(requests))) == none
+    assert list(map(disagreement, expected, [*expected[1:], expected[0]])) != none
+
+
+def labelled(*ranking: tuple[str, float], **more: Any) -> dict[str, Any]:
+    entries = [{"label": label, "score": score} for label, score in ranking]
+    return {**entries[0], "top_k": entries, **more}
+
+
+SURE = labelled(("a", 0.97), ("b", 0.02), ("c", 0.005))
+EDGE = labelled(("a", 0.41), ("b", 0.39), ("c", 0.15))
+
+
+def test_scores_may_move_a_little() -> None:
+    assert disagreement(SURE, SURE) is None
+    assert disagreement(SURE, labelled(("a", 0.955), ("b", 0.03), ("d", 0.01))) is None
+    assert disagreement(SURE, labelled(("a", 0.93), ("b", 0.03))) == "the score of label 'a' is off"
+    assert disagreement(SURE, labelled(("a", 0.96), ("b", 0.05))) == "the score of label 'b' is off"
+    assert disagreement(SURE, SURE | {"score": 0.5}) == "the score of label 'a' is off"
+    assert disagreement(SURE, labelled(("a", float("nan")))) == "the score of label 'a' is off"
+
+
+def test_another_label_agrees_only_where_it_was_about_as_likely() -> None:
+    assert disagreement(EDGE, labelled(("b", 0.405), ("a", 0.4), ("c", 0.15))) is None
+    assert disagreement(EDGE, labelled(("b", 0.6), ("a", 0.2), ("c", 0.15))) == "label 'b', expected 'a'"
+    assert disagreement(EDGE, labelled(("c", 0.41), ("a", 0.4), ("b", 0.1))) == "label 'c', expected 'a'"
+    assert disagreement(EDGE, labelled(("d", 0.41), ("a", 0.4), ("b", 0.1))) == "label 'd', expected 'a'"
+    assert disagreement(SURE, labelled(("b", 0.97), ("a", 0.02), ("c", 0.005))) == "label 'b', expected 'a'"
+
+
+@pytest.mark.parametrize("got", [None, [], "a", {"error": {"code": "x"}}, {"label": "a"}, SURE | {"truncated": True}])
+def test_the_fields_have_to_be_the_same(got: Any) -> None:
+    assert str(disagreement(SURE, got)).startswith("fields ")
+
+
+def test_an_answer_without_a_score_is_compared_by_its_label() -> None:
+    assert disagreement({"label": "a"}, {"label": "a"}) is None
+    assert disagreement({"label": "a"}, {"label": "b"}) == "label 'b', expected 'a'"
+
+
+def test_the_complexity_is_judged_like_the_label() -> None:
+    def with_complexity(label: str, score: float) -> dict[str, Any]:
+        return SURE | {"complexity": {"label": label, "score": score}}
+
+    assert disagreement(with_complexity("low", 0.9), with_complexity("low", 0.91)) is None
+    assert disagreement(with_complexity("low", 0.51), with_complexity("high", 0.5)) is None
+    assert disagreement(with_complexity("low", 0.51), with_complexity("high", 0.6)) == "label 'high', expected 'low'"
+    assert disagreement(with_complexity("low", 0.9), with_complexity("high", 0.9)) == "label 'high', expected 'low'"
+    assert disagreement(with_complexity("low", 0.9), SURE | {"complexity": None})
+
+
+def test_predictions_are_judged_one_by_one_and_in_order() -> None:
+    both = {"predictions": [SURE, EDGE]}
+    assert disagreement(both, both) is None
+    assert disagreement(both, {"predictions": [EDGE, SURE]}) == "the score of label 'a' is off"
+    for got in ([SURE], None):
+        assert disagreement(both, {"predictions": got}) == "not one prediction for each instance"
+
+
+def quoted(*ranking: tuple[str, float], no_answer: float = 0.01, start: int = 5) -> dict[str, Any]:
+    entries = [{"answer": text, "score": score, "start": start, "end": start + len(text)} for text, score in ranking]
+    return {**entries[0], "top_k": entries, "no_answer_score": no_answer}
+
+
+def unanswered(no_answer: float, *ranking: tuple[str, float]) -> dict[str, Any]:
+    """As above a threshold."""
+    empty = {"answer": "", "score": no_answer, "start": 0, "end": 0}
+    return quoted(*ranking, no_answer=no_answer) | empty
+
+
+JOSE = quoted(("José", 0.5), ("Łódź", 0.48), ("1901", 0.005))
+
+
+def test_the_same_words_agree_wherever_they_stand() -> None:
+    assert disagreement(JOSE, quoted(("José", 0.495), ("Łódź", 0.48), start=9)) is None
+
+
+def test_other_words_agree_only_where_they_were_about_as_likely() -> None:
+    assert disagreement(JOSE, quoted(("Łódź", 0.495), ("José", 0.485))) is None
+    assert disagreement(JOSE, quoted(("1901", 0.5), ("José", 0.485))) == "other words than expected"
+    assert disagreement(JOSE, quoted(("Ana", 0.5), ("José", 0.485))) == "other words than expected"
+
+
+def test_a_score_that_is_off_is_told_without_the_words() -> None:
+    for got in (quoted(("José", 0.6)), quoted(("José", 0.5), no_answer=0.05)):
+        assert disagreement(JOSE, got) == "the score of an answer is off"
+
+
+def test_words_and_none_agree_only_on_two_sides_of_a_threshold() -> None:
+    some, none = quoted(("José", 0.65), no_answer=0.245), unanswered(0.255, ("José", 0.64))
+    assert disagreement(none, none) is None
+    assert disagreement(some, none) is None
+    assert disagreement(none, some) is None
+    assert disagreement(some, unanswered(0.3, ("José", 0.65))) == "the score of an answer is off"
+    assert disagreement(some, unanswered(0.245, ("José", 0.65))) == "other words than expected"
+    assert disagreement(none, quoted(("José", 0.64), no_answer=0.255)) == "other words than expected"
+    plain = {"answer": "José", "score": 0.5, "start": 5, "end": 9}
+    assert disagreement(plain, plain | {"answer": "", "end": 5}) == "other words than expected"
