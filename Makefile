@@ -7,10 +7,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Models that `make train` makes without TASK, and what each has to reach on its generated test set.
+# Models that `make train` makes without TASK, what each has to reach on its generated test set, and how many students.
 DEFAULT_TASKS := intent student qa
-REQUIRED_intent := --gate.accuracy 0.88
-REQUIRED_qa := --gate.f1 0.5
+DEFAULT_intent := --gate.accuracy 0.88
+DEFAULT_student := --seeds 0
+DEFAULT_qa := --gate.f1 0.5
 # What trains a task, where it is not `fit`: a student is trained with and without its teacher, once for each seed.
 COMMAND_student := distil
 
@@ -59,7 +60,7 @@ train: setup ## train, evaluate, export: the default models, or TASK=intent [NAM
 ifeq ($(TASK),)
 	@$(if $(NAME),$(error NAME=$(NAME) needs TASK, such as TASK=intent))
 	$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules $(or $(COMMAND_$(task)),fit) --config configs/$(task).yaml \
-	  $(REQUIRED_$(task)) $(ARGS);)
+	  $(DEFAULT_$(task)) $(ARGS);)
 else
 	@$(RUN) -m lightning_modules $(or $(COMMAND_$(TASK)),fit) --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
 endif
