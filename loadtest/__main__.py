@@ -20,7 +20,7 @@ import sys
 from dataclasses import asdict
 
 from loadtest import arguments as options
-from loadtest.errors import LoadTestError
+from loadtest.command import exit_code
 from loadtest.packages import require
 from loadtest.plan import Plan
 from loadtest.run import run
@@ -34,17 +34,14 @@ REACHED = 0.9
 
 def main() -> int:
     arguments = options.parse((__doc__ or "").splitlines()[0])
-    try:
-        require("locust")
-        plan = plan_of(arguments)
-        print(f"{plan.model} on {plan.target.url}: {_load(arguments)}", flush=True)
-        summary = run(plan, arguments)
-    except LoadTestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _test(arguments))
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    require("locust")
+    plan = plan_of(arguments)
+    print(f"{plan.model} on {plan.target.url}: {_load(arguments)}", flush=True)
+    summary = run(plan, arguments)
     if summary is None:
         return 0
     return judge(summary, Thresholds(arguments.max_failures, arguments.p99, arguments.min_rps), arguments)

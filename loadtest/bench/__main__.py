@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.arguments import REPORTS
-from loadtest.errors import LoadTestError
+from loadtest.command import exit_code
 from loadtest.packages import require
 from loadtest.samples import STORE, TEXTS, read_texts
 
@@ -29,18 +29,11 @@ RUNS = Path(__file__).parents[2] / "runs"
 
 def main() -> int:
     arguments = _parser().parse_args()
-    try:
-        require("matplotlib", "psutil", "rich", "yaml", "ts")
-        return _bench(arguments)
-    except LoadTestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _bench(arguments))
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    require("matplotlib", "psutil", "rich", "yaml", "ts")
     from rich.console import Console
 
     from loadtest.bench.environment import environment

@@ -19,6 +19,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from loadtest.arguments import REPORTS
+from loadtest.command import exit_code
 from loadtest.errors import LoadTestError
 from loadtest.packages import require
 from loadtest.samples import STORE, Sample, read_golden
@@ -43,15 +44,7 @@ class Growth:
 
 def main() -> int:
     arguments = _parser().parse_args()
-    try:
-        require("psutil", "rich", "yaml", "ts")
-        return _report(arguments)
-    except LoadTestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _report(arguments))
 
 
 def requests_of(golden: Sequence[Sample], words: int) -> list[Sample]:
@@ -109,6 +102,7 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    require("psutil", "rich", "yaml", "ts")
     from rich.console import Console
     from rich.table import Table
 

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
-from tests.lightning_modules.topics import TOPICS, write_topics
+from tests.lightning_modules.topics import TOPICS, topics_options, write_topics
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,9 @@ def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path) -> Any:
         return [
             "fit",
             "--config=configs/intent.yaml",
+            *topics_options(tmp_path, tiny_backbone, data_file, epochs),
             f"--name={name}",
-            f"--runs_dir={tmp_path}",
-            f"--model.backbone={tiny_backbone}",
-            "--model.learning_rate=0.01",
-            f"--data.train_file={data_file}",
             "--data.complexity_column=complexity",
-            "--data.max_length=16",
-            "--data.batch_size=16",
-            f"--trainer.max_epochs={epochs}",
-            "--trainer.enable_progress_bar=false",
-            "--trainer.enable_model_summary=false",
-            "--trainer.precision=32-true",
-            "--trainer.accelerator=cpu",
             *more,
         ]
 

@@ -16,7 +16,7 @@ import yaml
 from lightning_modules import cli
 from lightning_modules.export import sha256, write_json
 from lightning_modules.tracking import make_logger, publish
-from tests.lightning_modules.topics import write_topics
+from tests.lightning_modules.topics import topics_options, write_topics
 
 needs_mlflow = pytest.mark.skipif(
     find_spec("mlflow") is None, reason='mlflow is not installed: pip install -c constraints.txt -e ".[mlflow]"'
@@ -40,19 +40,8 @@ def arguments(tmp_path: Path, tiny_backbone: Path) -> Any:
             command,
             "--config=configs/intent.yaml",
             f"--config={space}",
-            "--name=topics",
-            f"--runs_dir={tmp_path / 'runs'}",
+            *topics_options(tmp_path / "runs", tiny_backbone, data),
             "--mlflow=true",
-            f"--model.backbone={tiny_backbone}",
-            "--model.learning_rate=0.01",
-            f"--data.train_file={data}",
-            "--data.max_length=16",
-            "--data.batch_size=16",
-            "--trainer.max_epochs=2",
-            "--trainer.enable_progress_bar=false",
-            "--trainer.enable_model_summary=false",
-            "--trainer.precision=32-true",
-            "--trainer.accelerator=cpu",
             *more,
         ]
 

@@ -23,7 +23,7 @@ from lightning_modules.errors import UserError
 from lightning_modules.tuning.space import Choices, Range, Search, as_options
 from lightning_modules.tuning.study import begin_with, fill, finished, open_study
 from lightning_modules.tuning.trial import Pruning
-from tests.lightning_modules.topics import write_topics
+from tests.lightning_modules.topics import topics_options, write_topics
 
 SPACE = {
     "model.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
@@ -53,18 +53,7 @@ def arguments(tmp_path: Path, files: dict[str, Path], tiny_backbone: Path) -> An
             command,
             "--config=configs/intent.yaml",
             f"--config={files['space']}",
-            "--name=topics",
-            f"--runs_dir={tmp_path}",
-            f"--model.backbone={tiny_backbone}",
-            "--model.learning_rate=0.01",
-            f"--data.train_file={files['data']}",
-            "--data.max_length=16",
-            "--data.batch_size=16",
-            "--trainer.max_epochs=2",
-            "--trainer.enable_progress_bar=false",
-            "--trainer.enable_model_summary=false",
-            "--trainer.precision=32-true",
-            "--trainer.accelerator=cpu",
+            *topics_options(tmp_path, tiny_backbone, files["data"]),
             *more,
         ]
 

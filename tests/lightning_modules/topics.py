@@ -22,3 +22,21 @@ def write_topics(path: Path) -> Path:
             text = " ".join(words[(i + k) % 5] for k in range(count)) + f" {i}"
             writer.writerow([text, topic, "low" if count < 3 else "high"])
     return path
+
+
+def topics_options(runs: Path, backbone: Path, data: Path, epochs: int = 2) -> list[str]:
+    """Options of a run named `topics` on that file, in seconds, on the CPU."""
+    return [
+        "--name=topics",
+        f"--runs_dir={runs}",
+        f"--model.backbone={backbone}",
+        "--model.learning_rate=0.01",
+        f"--data.train_file={data}",
+        "--data.max_length=16",
+        "--data.batch_size=16",
+        f"--trainer.max_epochs={epochs}",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        "--trainer.precision=32-true",
+        "--trainer.accelerator=cpu",
+    ]
