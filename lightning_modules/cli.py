@@ -11,15 +11,15 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lightning_modules import tracking
+from lightning_modules.callbacks.history import History
+from lightning_modules.callbacks.step_seed import StepSeed
+from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.devices import best_precision
-from lightning_modules.distiller import student_backbone
+from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
-from lightning_modules.history import History
 from lightning_modules.run import finish, task_of
 from lightning_modules.settings import Export
-from lightning_modules.step_seed import StepSeed
-from lightning_modules.throughput import Throughput
 from lightning_modules.tuning.space import Search
 
 
@@ -164,7 +164,7 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     try:
         if args[:1] == ["distil"]:
-            from lightning_modules.distillation import distil  # it needs this module
+            from lightning_modules.distillation.run import distil  # it needs this module
 
             distil(args[1:])
         elif args[:1] == ["tune"]:

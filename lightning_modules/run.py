@@ -11,19 +11,19 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lightning_modules import export
-from lightning_modules.classification_task import ClassificationTask
-from lightning_modules.classifier import Classifier
+from lightning_modules.callbacks.history import History
+from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
-from lightning_modules.fine_tuner import FineTuner
-from lightning_modules.forms import compare_forms, torch_outputs
-from lightning_modules.history import History
-from lightning_modules.question_answering import QuestionAnswering
-from lightning_modules.question_task import QuestionTask
+from lightning_modules.export import files
+from lightning_modules.export.forms import compare_forms, torch_outputs
+from lightning_modules.models.classifier import Classifier
+from lightning_modules.models.fine_tuner import FineTuner
+from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.settings import Export
-from lightning_modules.task import Task
-from lightning_modules.throughput import Throughput
+from lightning_modules.tasks.classification import ClassificationTask
+from lightning_modules.tasks.questions import QuestionTask
+from lightning_modules.tasks.task import Task
 
 AnyCallback = TypeVar("AnyCallback", bound=Callback)
 TASKS: dict[type[FineTuner], type[Task]] = {Classifier: ClassificationTask, QuestionAnswering: QuestionTask}
@@ -64,12 +64,10 @@ def evaluate(
     staged = folder / "export.partial"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    export.write_model(staged, task.network, task.tokenizer_json, settings.opset)
+    files.write_model(staged, task.network, task.tokenizer_json, settings.opset)
     task.write_files(staged)
-    facts = export.facts(
-        name=name, version=settings.version, task=task.kind, backbone=data.backbone, of_task=task.facts
-    )
-    export.write_metadata(staged, facts)
+    facts = files.facts(name=name, version=settings.version, task=task.kind, backbone=data.backbone, of_task=task.facts)
+    files.write_metadata(staged, facts)
     table, unequal = compare_forms(staged, task, outputs, settings)
 
     verdict = gate.verdict(task.figures(outputs), unequal)
@@ -83,8 +81,8 @@ def evaluate(
     }
     task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
-    export.write_golden(staged, task.pipeline.load(staged, model_file=export.INT8), task.requests())
-    export.write_metadata(staged, {**facts, "metrics": table})
+    files.write_golden(staged, task.pipeline.load(staged, model_file=files.INT8), task.requests())
+    files.write_metadata(staged, {**facts, "metrics": table})
     return staged, list(verdict["missed"])
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import requests
 
 from lightning_modules.errors import UserError
-from lightning_modules.export import git_commit
+from lightning_modules.export.files import git_commit
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger, MLFlowLogger

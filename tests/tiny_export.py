@@ -20,8 +20,8 @@ from transformers import DistilBertConfig, DistilBertModel
 
 from handlers.base_pipeline import Pipeline
 from handlers.pipeline import ClassificationPipeline
-from lightning_modules import export, int8
-from lightning_modules.network import TextClassifier
+from lightning_modules.export import files, int8
+from lightning_modules.models.network import TextClassifier
 
 LABELS = ["code_generation", "conversation", "summarization", "translation"]
 COMPLEXITY_LABELS = ["low", "medium", "high"]
@@ -54,7 +54,7 @@ def write_tiny_backbone(folder: Path) -> Path:
     """A local folder that looks like a hub snapshot: config, weights, tokenizer."""
     tokenizer = tiny_tokenizer()
     encoder = tiny_encoder(tokenizer.get_vocab_size())
-    export.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder)
+    files.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder)
     (folder / "heads.safetensors").unlink()
     return folder
 
@@ -68,9 +68,9 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
     for head in (network.head, network.complexity_head):
         if head is not None:
             nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
-    export.write_model(folder, network, tokenizer.to_str(), opset=18)
-    int8.write_int8(folder / export.FP32, folder / export.INT8, "per_token")
-    export.write_labels(folder, LABELS, levels)
+    files.write_model(folder, network, tokenizer.to_str(), opset=18)
+    int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
+    files.write_labels(folder, LABELS, levels)
     of_task = {"max_length": MAX_LENGTH, "labels": LABELS}
     requests = [{"text": sentence} for sentence in SENTENCES]
     return finish_tiny_export(folder, name, "text-classification", of_task, ClassificationPipeline, requests)
@@ -80,11 +80,11 @@ def finish_tiny_export(
     folder: Path, name: str, task: str, of_task: dict[str, Any], pipeline: type[Pipeline[Any, Any, Any]], requests: Any
 ) -> Path:
     """Adds what every exported folder has."""
-    facts = export.facts(name=name, version="1.0", task=task, backbone="random", of_task=of_task)
+    facts = files.facts(name=name, version="1.0", task=task, backbone="random", of_task=of_task)
     facts["created"] = "2024-01-02T03:04:05+00:00"
-    export.write_metadata(folder, facts)
-    export.write_golden(folder, pipeline.load(folder), requests)
-    export.write_metadata(folder, facts)
+    files.write_metadata(folder, facts)
+    files.write_golden(folder, pipeline.load(folder), requests)
+    files.write_metadata(folder, facts)
     return folder
 
 

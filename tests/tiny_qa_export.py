@@ -7,8 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from handlers.qa_pipeline import QuestionAnsweringPipeline
-from lightning_modules import export, int8
-from lightning_modules.network import SpanExtractor
+from lightning_modules.export import files, int8
+from lightning_modules.models.network import SpanExtractor
 from tests.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer
 
 MAX_LENGTH, DOC_STRIDE, MAX_QUESTION_LENGTH = 48, 8, 12
@@ -23,8 +23,8 @@ def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
     tokenizer = tiny_tokenizer()
     network = SpanExtractor(tiny_encoder(tokenizer.get_vocab_size()))
     nn.init.normal_(network.head.weight, std=0.5)  # wide, for different answers
-    export.write_model(folder, network, tokenizer.to_str(), opset=18)
-    int8.write_int8(folder / export.FP32, folder / export.INT8, "per_token")
+    files.write_model(folder, network, tokenizer.to_str(), opset=18)
+    int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
     of_task = {
         "max_length": MAX_LENGTH,
         "doc_stride": DOC_STRIDE,

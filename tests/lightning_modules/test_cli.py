@@ -115,7 +115,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
             raise Stop
 
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("lightning_modules.history.History.on_train_epoch_start", stop_after_two, raising=False)
+        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", stop_after_two, raising=False)
         cli.main(arguments(epochs=4, name="resumed"))
     cli.main(arguments("--ckpt_path=last", epochs=4, name="resumed"))
     resumed = weights(tmp_path / "resumed" / "checkpoints" / "last.ckpt")

@@ -7,10 +7,10 @@ import pandas
 import pytest
 
 from handlers.text.answer_metric import evaluate
-from lightning_modules.baseline import baseline_figures
-from lightning_modules.classification_data import ClassificationData
-from lightning_modules.squad_files import read_questions
-from lightning_modules.tables import Columns, read_table
+from lightning_modules.data.classification import ClassificationData
+from lightning_modules.data.squad_files import read_questions
+from lightning_modules.data.tables import Columns, read_table
+from lightning_modules.evaluation.baseline import baseline_figures
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(

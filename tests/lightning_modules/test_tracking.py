@@ -14,7 +14,7 @@ import requests
 import yaml
 
 from lightning_modules import cli
-from lightning_modules.export import sha256, write_json
+from lightning_modules.export.files import sha256, write_json
 from lightning_modules.tracking import make_logger, publish
 from tests.lightning_modules.topics import topics_options, write_topics
 

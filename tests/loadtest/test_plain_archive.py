@@ -13,8 +13,8 @@ import torch
 from tokenizers import Tokenizer
 
 from archives.build import build_archive
-from lightning_modules import export
-from lightning_modules.network import Network, Pooling, SpanExtractor, TextClassifier
+from lightning_modules.export import files
+from lightning_modules.models.network import Network, Pooling, SpanExtractor, TextClassifier
 from loadtest.bench.archive import unpack
 from loadtest.bench.plain_archive import answers_of, obstacle, pack_plain
 from loadtest.samples import Sample, read_golden
@@ -25,7 +25,7 @@ LENGTH = 64
 
 def weights(folder: Path, network: Network, task: str, **more: Any) -> Path:
     """What an archive of the plain server has beside its handler."""
-    export.write_hf(network, tiny_tokenizer().to_str(), folder)
+    files.write_hf(network, tiny_tokenizer().to_str(), folder)
     (folder / "metadata.json").write_text(json.dumps({"task": task, **more}))
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
     return folder

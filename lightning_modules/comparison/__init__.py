@@ -1,0 +1,1 @@
+"""Finished models side by side on the same rows."""

@@ -1,0 +1,1 @@
+"""What users bring: read, checked, split, tokenised, batched."""

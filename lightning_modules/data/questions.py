@@ -1,0 +1,258 @@
+"""Questions on contexts as a Lightning data module: read, checked, split by article, made into windows, cached."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from handlers.text.spans import Floats, Spans, best_spans, extended
+from handlers.text.windows import WindowEncoder
+from lightning_modules.data.batching import LengthGroupedSampler, on_cuda
+from lightning_modules.data.hub import with_test
+from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
+from lightning_modules.data.splits import with_missing_parts
+from lightning_modules.data.squad_files import Questions, read_hub, read_questions
+from lightning_modules.data.tables import BadRows
+from lightning_modules.errors import UserError
+from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
+from lightning_modules.synthetic.questions import SyntheticQuestions
+
+PARTS = ("train", "val", "test")
+
+
+class QuestionData(LightningDataModule):
+    """Questions with a context and reference answers each, from files, from the hub or from the generator.
+
+    Args:
+        train_file: SQuAD's JSON, or JSONL, JSON or Parquet with question, context and answers; gzipped too;
+            null: `dataset`, or else generated data.
+        val_file: validation questions; null: split off the training part.
+        test_file: test questions; null: split off the training part.
+        dataset: a hub name such as `squad`, or a local folder in hub layout, in place of files.
+        synthetic: the generator's settings.
+        val_share: share of the training part's articles that become the missing validation part.
+        test_share: the same for the missing test part.
+        max_train_examples: questions used of the training part, chosen by `seed`; null: all.
+        max_val_examples: the same for validation.
+        max_test_examples: the same for the test.
+        bad_rows: `error` names questions that cannot be used; `drop` drops and counts them.
+        backbone: whose tokenizer to use; linked from the model.
+        max_length: tokens of a window, special tokens included.
+        doc_stride: tokens that two neighbouring windows share.
+        max_question_length: tokens a question is cut to.
+        max_answer_tokens: tokens of the longest answer.
+        n_best: answers kept in decoding.
+        batch_size: windows of a training batch on each device.
+        seed: of splits, choices and shuffling.
+    """
+
+    def __init__(
+        self,
+        train_file: str | None = None,
+        val_file: str | None = None,
+        test_file: str | None = None,
+        dataset: str | None = None,
+        synthetic: SyntheticQuestions | None = None,
+        val_share: float = 0.1,
+        test_share: float = 0.1,
+        max_train_examples: int | None = None,
+        max_val_examples: int | None = None,
+        max_test_examples: int | None = None,
+        bad_rows: BadRows = "error",
+        backbone: str = EMBEDDED,
+        max_length: int = 384,
+        doc_stride: int = 128,
+        max_question_length: int = 64,
+        max_answer_tokens: int = 30,
+        n_best: int = 20,
+        batch_size: int = 8,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.files = {"train": train_file, "val": val_file, "test": test_file}
+        self.dataset = dataset
+        self.synthetic = synthetic
+        self.shares = {"test": test_share, "val": val_share}
+        self.limits = {"train": max_train_examples, "val": max_val_examples, "test": max_test_examples}
+        self.bad_rows = bad_rows
+        self.backbone = backbone
+        self.max_length = max_length
+        self.doc_stride = doc_stride
+        self.max_question_length = max_question_length
+        self.max_answer_tokens = max_answer_tokens
+        self.n_best = n_best
+        self.batch_size = batch_size
+        self.seed = seed
+
+    @cached_property
+    def parts(self) -> dict[str, Questions]:
+        """The three parts, checked and cut to their limits."""
+        parts = with_missing_parts(
+            self._read(), self.shares, lambda questions, share: split_off(questions, share, self.seed)
+        )
+        return {part: self._limited(part, parts[part]) for part in PARTS}
+
+    @cached_property
+    def tokenizer_json(self) -> str:
+        return load_tokenizer_json(self.backbone)
+
+    @cached_property
+    def encoder(self) -> WindowEncoder:
+        """The tokenizer as served: training and serving share it."""
+        try:
+            return WindowEncoder(self.tokenizer_json, self.max_length, self.doc_stride, self.max_question_length)
+        except ValueError as error:
+            raise UserError(f"data: {error}") from error
+
+    @cached_property
+    def tokenised(self) -> dict[str, Dataset]:
+        """The windows of each part, see `question_windows.FEATURES`; cached on disk by content."""
+        return {
+            part: window_rows(questions.rows, self.encoder, self.tokenizer_json)
+            for part, questions in self.parts.items()
+        }
+
+    def setup(self, stage: str | None = None) -> None:
+        _ = self.tokenised
+
+    def train_dataloader(self) -> DataLoader:
+        rows = self.tokenised["train"].select_columns(TRAINING_COLUMNS)
+        # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
+        devices = self.trainer.world_size if self.trainer else 1
+        sampler = LengthGroupedSampler(
+            window_lengths(rows),
+            self.batch_size * devices,
+            self.seed,
+            lambda: self.trainer.current_epoch if self.trainer else 0,
+        )
+        merge = partial(collate, max_length=self.max_length)
+        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=merge, pin_memory=on_cuda())
+
+    def val_dataloader(self) -> DataLoader:
+        by_question = ByQuestion(self.tokenised["val"].select_columns(TRAINING_COLUMNS))
+        merge = partial(collate_questions, max_length=self.max_length)
+        return DataLoader(by_question, self.batch_size * 2, collate_fn=merge, pin_memory=on_cuda())
+
+    def answers(self, batch: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Iterator[tuple[str, list[str]]]:
+        """The best answer to each whole question of a validation batch, with its references."""
+        start, end = (logits[name].float().cpu().numpy() for name in ("start_logits", "end_logits"))
+        questions = batch["question"].cpu().numpy()
+        for question in np.unique(questions):
+            rows = np.flatnonzero(questions == question)
+            answer, _ = self.answer("val", int(question), list(start[rows]), list(end[rows]))
+            yield answer, self.references("val", int(question))
+
+    def answer(
+        self, part: str, question: int, start_logits: Sequence[Floats], end_logits: Sequence[Floats]
+    ) -> tuple[str, Spans]:
+        """The best answer's text ("" where there is none), and all spans; logits of each window, [tokens]."""
+        windows = [as_window(self.tokenised[part][i]) for i in self.windows_of[part][question]]
+        spans = best_spans(
+            windows, start_logits, end_logits, n_best=self.n_best, max_answer_tokens=self.max_answer_tokens
+        )
+        context = self.parts[part].rows[question]["context"]
+        return next((context[s.start : extended(context, s.end)] for s in spans.spans), ""), spans
+
+    def references(self, part: str, question: int) -> list[str]:
+        texts: list[str] = self.parts[part].rows[question]["answers"]["text"]
+        return texts
+
+    @cached_property
+    def windows_of(self) -> dict[str, list[range]]:
+        """The rows of `tokenised` that each question of validation and test has."""
+        return {part: question_ranges(self.tokenised[part]) for part in ("val", "test")}
+
+    def summary(self) -> dict[str, Any]:
+        """Of each part, for the report: file, questions, windows, and what was repaired or dropped."""
+        return {
+            part: {
+                "file": questions.path.name,
+                "questions": len(questions.rows),
+                "windows": len(self.tokenised[part]),
+                "repaired": questions.repaired,
+                "dropped": dict(questions.dropped),
+            }
+            for part, questions in self.parts.items()
+        }
+
+    def _read(self) -> dict[str, Questions]:
+        files: Mapping[str, str | None] = self.files
+        if files["train"] is None and self.dataset is not None:
+            return with_test(read_hub(self.dataset, self.bad_rows))
+        if files["train"] is None:
+            if self.synthetic is None:
+                raise UserError(
+                    "no training data: give --data.train_file, --data.dataset, or --data.synthetic settings"
+                )
+            files = {**self.synthetic.write(), **{part: path for part, path in files.items() if path is not None}}
+        return {
+            # Exact match and F1 do not need the place of a reference.
+            part: read_questions(Path(path).expanduser(), self.bad_rows, check_starts=part == "train")
+            for part, path in files.items()
+            if path is not None
+        }
+
+    def _limited(self, part: str, questions: Questions) -> Questions:
+        limit = self.limits[part]
+        if limit is None or limit >= len(questions.rows):
+            return questions
+        if limit < 1:
+            raise UserError(f"data.max_{part}_examples is {limit}: give 1 or more")
+        chosen = np.random.default_rng(self.seed).permutation(len(questions.rows))[:limit]
+        return replace(questions, rows=questions.rows.select(sorted(chosen.tolist())))
+
+
+class ByQuestion(TorchDataset[list[dict[str, Any]]]):
+    """Every item is a question's windows, so that a batch never parts them."""
+
+    def __init__(self, windows: Dataset) -> None:
+        self.windows = windows
+        self.ranges = question_ranges(windows)
+
+    def __len__(self) -> int:
+        return len(self.ranges)
+
+    def __getitem__(self, question: int) -> list[dict[str, Any]]:
+        return [self.windows[i] for i in self.ranges[question]]
+
+
+def collate_questions(questions: list[list[dict[str, Any]]], max_length: int) -> dict[str, Tensor]:
+    return collate([window for windows in questions for window in windows], max_length)
+
+
+def question_ranges(windows: Dataset) -> list[range]:
+    """The rows of each question: windows of one question stand together."""
+    counts = np.bincount(np.asarray(windows["question"]))
+    ends = np.cumsum(counts)
+    return [range(end - count, end) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
+
+
+def window_lengths(windows: Dataset) -> list[int]:
+    return [len(ids) for ids in windows["input_ids"]]
+
+
+def split_off(questions: Questions, share: float, seed: int) -> tuple[Questions, Questions]:
+    """Cuts a `share` of the articles off, shuffled by `seed`: no context stands on both sides.
+
+    Where there is no more than one title, contexts are dealt out instead. The first counts all dropped and repaired.
+    """
+    titles = questions.rows["title"][:]
+    groups = np.asarray(titles if len(set(titles)) > 1 else questions.rows["context"][:])
+    names = np.unique(groups)
+    if len(names) < 2:
+        raise UserError(f"{questions.path} has one context only: give validation and test as files of their own")
+    count = min(max(round(len(names) * share), 1), len(names) - 1)
+    taken = np.isin(groups, np.random.default_rng(seed).permutation(names)[:count])
+    return (
+        replace(questions, rows=questions.rows.select(np.flatnonzero(~taken))),
+        Questions(questions.path, questions.rows.select(np.flatnonzero(taken)), Counter(), 0),
+    )

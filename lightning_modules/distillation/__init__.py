@@ -1,0 +1,1 @@
+"""A student trained on its teacher's answers."""

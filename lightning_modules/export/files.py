@@ -1,0 +1,145 @@
+"""A trained model as files that need neither Lightning nor a training framework.
+
+The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
+tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and what a task has of its own (labels.json).
+"""
+
+import json
+import subprocess
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from handlers.base_pipeline import Pipeline
+from handlers.text.integrity import sha256
+from lightning_modules.models.network import Network, SpanExtractor
+
+FP32, INT8 = "model.onnx", "model_int8.onnx"
+LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
+GOLDEN_ROWS = 32
+
+
+class _Outputs(nn.Module):
+    """The network with its outputs as a tuple, which is what an ONNX graph has."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network(input_ids, attention_mask).values())
+
+
+def write_model(folder: Path, network: Network, tokenizer_json: str, opset: int) -> None:
+    """Writes the weights in all forms, and the tokenizer."""
+    network = network.eval().float().cpu()
+    write_onnx(network, folder / FP32, opset)
+    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    write_hf(network, tokenizer_json, folder / "hf")
+
+
+def write_onnx(network: Network, path: Path, opset: int) -> None:
+    """fp32 ONNX with free row and token counts; outputs named as the network's."""
+    attention = network.encoder.config._attn_implementation
+    network.encoder.set_attn_implementation("eager")
+    # Two tensors: one given twice would become one input.
+    ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
+    rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            _Outputs(network),
+            (ids, mask),
+            input_names=["input_ids", "attention_mask"],
+            output_names=list(network(ids, mask)),
+            dynamic_shapes=({0: rows, 1: tokens}, {0: rows, 1: tokens}),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    network.encoder.set_attn_implementation(attention)
+    assert program is not None
+    program.save(path, external_data=False)
+
+
+def write_hf(network: Network, tokenizer_json: str, folder: Path) -> None:
+    """The weights and the tokenizer for transformers' `from_pretrained`.
+
+    Question answering as `AutoModelForQuestionAnswering`; a classifier's encoder as `AutoModel`, its pooling and heads,
+    for which transformers has no class, as `heads.safetensors`.
+    """
+    if isinstance(network, SpanExtractor):
+        network.as_transformers().save_pretrained(folder)
+    else:
+        network.encoder.save_pretrained(folder)
+        heads = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("encoder.")}
+        save_file(heads, folder / "heads.safetensors")
+    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    # Without this, transformers would send token types, which a DistilBERT refuses.
+    inputs = ["input_ids", "attention_mask"]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_input_names=inputs)
+    tokenizer.save_pretrained(folder)
+
+
+def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequence[str]) -> None:
+    """`labels.json`: names in the order of the logits."""
+    content = {"labels": list(labels)} | ({"complexity_labels": list(complexity_labels)} if complexity_labels else {})
+    write_json(folder / "labels.json", content)
+
+
+def write_golden(folder: Path, pipeline: Pipeline[Any, Any, Any], requests: Sequence[Mapping[str, Any]]) -> None:
+    """`golden.json`: requests of real rows with the answers of `pipeline`, each alone, for checks of an archive."""
+    chosen = np.linspace(0, len(requests) - 1, min(GOLDEN_ROWS, len(requests)), dtype=int)
+    picked = [dict(requests[int(i)]) for i in chosen]
+    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in picked]
+    write_json(folder / "golden.json", golden)
+
+
+def facts(*, name: str, version: str, task: str, backbone: str, of_task: Mapping[str, Any]) -> dict[str, Any]:
+    """What `metadata.json` says of the model, without its figures and files."""
+    return {
+        "name": name,
+        "version": version,
+        "task": task,
+        "backbone": backbone,
+        **of_task,
+        "libraries": {library: metadata.version(library) for library in LIBRARIES},
+        "git_commit": git_commit(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def write_metadata(folder: Path, content: Mapping[str, Any]) -> None:
+    """`metadata.json`: the content with size and sha256 of every file beside it."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "metadata.json")
+    sizes = {path.name: path.stat().st_size for path in files}
+    write_json(
+        folder / "metadata.json", {**content, "sizes": sizes, "files": {path.name: sha256(path) for path in files}}
+    )
+
+
+def weights_mb(folder: Path) -> float:
+    """Size of the torch weights, encoder and heads, in MB."""
+    return round(sum(path.stat().st_size for path in (folder / "hf").glob("*.safetensors")) / 1e6, 2)
+
+
+def git_commit() -> str | None:
+    """The commit that the code stands at; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Encoders and the Lightning modules that fine-tune them."""

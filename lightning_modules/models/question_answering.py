@@ -1,0 +1,87 @@
+"""Extractive question answering as a Lightning module: loss, and exact match and F1 on whole questions."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torchmetrics import MeanMetric
+
+from handlers.text.answer_metric import exact_match, f1
+from lightning_modules.models.backbones import EMBEDDED
+from lightning_modules.models.fine_tuner import FineTuner, trainable_encoder
+from lightning_modules.models.network import SpanExtractor
+
+
+class QuestionAnswering(FineTuner):
+    """Fine-tunes an encoder to mark the answer to a question in a context by its first and last token.
+
+    Args:
+        backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
+        encoder_dropout: inside the encoder; null: as it was pretrained. Without it, a step on a CPU takes two thirds.
+        freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
+        gradient_checkpointing: trade time for memory.
+        learning_rate: peak, of the encoder.
+        head_learning_rate: peak, of the head; null: the encoder's.
+        weight_decay: AdamW's, not on biases and normalisation.
+        warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
+    """
+
+    def __init__(
+        self,
+        backbone: str = EMBEDDED,
+        encoder_dropout: float | None = None,
+        freeze_layers: int = 0,
+        gradient_checkpointing: bool = False,
+        learning_rate: float = 3e-5,
+        head_learning_rate: float | None = None,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            head_learning_rate=head_learning_rate,
+            weight_decay=weight_decay,
+            warmup=warmup,
+        )
+        self.save_hyperparameters()
+        encoder = trainable_encoder(
+            backbone,
+            freeze_layers=freeze_layers,
+            dropout=encoder_dropout,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+        self.network = SpanExtractor(encoder)
+        self.network.train()  # from_pretrained leaves an encoder without its dropout
+        self.val_exact_match = MeanMetric()
+        self.val_f1 = MeanMetric()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Ids and mask, int64 [rows, tokens] -> `start_logits` and `end_logits`, [rows, tokens]."""
+        outputs: dict[str, Tensor] = self.network(input_ids, attention_mask)
+        return outputs
+
+    def model_step(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and logits of a batch of windows; only the tokens that may answer take part in the softmax."""
+        outputs = self(batch["input_ids"], batch["attention_mask"])
+        logits = {
+            name: values.float().masked_fill(~batch["allowed"], torch.finfo(torch.float32).min)
+            for name, values in outputs.items()
+        }
+        start = cross_entropy(logits["start_logits"], batch["start"])
+        end = cross_entropy(logits["end_logits"], batch["end"])
+        return (start + end) / 2, logits
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        loss, _ = self.model_step(batch)
+        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        loss, logits = self.model_step(batch)
+        self.log("val_loss", loss, batch_size=len(batch["start"]), on_epoch=True, sync_dist=True)
+        for answer, references in self.trainer.datamodule.answers(batch, logits):  # type: ignore[attr-defined]
+            self.val_exact_match.update(exact_match(answer, references))
+            self.val_f1.update(f1(answer, references))
+        metrics = {"val_exact_match": self.val_exact_match, "val_f1": self.val_f1}
+        self.log_dict(metrics, on_epoch=True, prog_bar=True)

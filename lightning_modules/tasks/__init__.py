@@ -1,0 +1,1 @@
+"""What evaluation and export have to know of a task."""

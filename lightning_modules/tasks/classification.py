@@ -1,0 +1,109 @@
+"""Text classification, evaluated and exported."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handlers.pipeline import ClassificationPipeline
+from handlers.text.scores import softmax
+from lightning_modules.data.classification import ClassificationData
+from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.evaluation.metrics import Predictions, classification_metrics
+from lightning_modules.evaluation.report import write_report
+from lightning_modules.export import files
+from lightning_modules.models.classifier import IGNORED, Classifier
+from lightning_modules.models.network import TextClassifier
+from lightning_modules.settings import Export
+from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
+
+AGREEMENTS = {"logits": "agreement", "complexity_logits": "complexity_agreement"}
+
+
+class ClassificationTask(Task):
+    """The label head is what is judged; the complexity head's figures are told."""
+
+    kind = "text-classification"
+    gated = ("accuracy", "macro_f1")
+    pipeline = ClassificationPipeline
+
+    network: TextClassifier
+
+    def __init__(self, model: Classifier, data: ClassificationData) -> None:
+        self.network = model.network
+        self.data = data
+        self.tokenizer_json = data.tokenizer_json
+        self.rows = data.tokenised["test"]["input_ids"][:]
+        self.targets = np.asarray(data.tokenised["test"]["target"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        encoder = self.data.encoder
+        return {
+            "pooling": self.network.pool.kind,
+            "layer_norm": isinstance(self.network.norm, torch.nn.LayerNorm),
+            "max_length": encoder.max_length,
+            "labels": list(self.data.labels),
+            "preprocessing": {"max_length": encoder.max_length, "max_characters": encoder.max_characters},
+        }
+
+    def write_files(self, folder: Path) -> None:
+        files.write_labels(folder, self.data.labels, self.data.complexity_labels)
+
+    def requests(self) -> Sequence[dict[str, Any]]:
+        return [{"text": text} for text in self.data.tables["test"].rows["text"][:]]
+
+    def figures(self, outputs: Outputs) -> dict[str, float]:
+        return classification_metrics(self._labelled(outputs))
+
+    def quality(self, outputs: Outputs, reference: Outputs) -> Row:
+        return label_quality(outputs, reference, self.targets)
+
+    def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
+        return missed_label_bounds(int8, torch, settings)
+
+    def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
+        levels = self.data.complexity_labels
+        rated = bool(levels) and max(self.data.tokenised["test"]["complexity_target"]) != IGNORED
+        complexity = self._predictions(outputs["complexity_logits"], levels, "complexity_target") if rated else None
+        tables = self.data.tables
+        baseline = baseline_figures(tables["train"].rows, tables["test"].rows)
+        write_report(folder, name, self._labelled(outputs), complexity, extras={**extras, "baseline": baseline})
+
+    def _labelled(self, outputs: Outputs) -> Predictions:
+        return self._predictions(outputs["logits"], self.data.labels, "target")
+
+    def _predictions(self, logits: Sequence[NDArray[np.float32]], labels: tuple[str, ...], target: str) -> Predictions:
+        """Test rows that have this target, with a head's answers."""
+        targets = np.asarray(self.data.tokenised["test"][target])
+        known = np.flatnonzero(targets != IGNORED)
+        texts = self.data.tables["test"].rows.select(known)["text"]
+        return Predictions(list(texts), list(labels), targets[known], softmax(np.stack(logits)[known]))
+
+
+def label_quality(outputs: Outputs, reference: Outputs, targets: NDArray[np.int64]) -> Row:
+    """`accuracy`, `agreement` and, with that head, `complexity_agreement`: the share of rows with torch's label."""
+    best = {name: np.stack(values).argmax(axis=1) for name, values in outputs.items()}
+    same = {name: best[name] == np.stack(values).argmax(axis=1) for name, values in reference.items()}
+    return {
+        "rows": len(best["logits"]),
+        "accuracy": float((best["logits"] == targets[: len(best["logits"])]).mean()),
+        **{AGREEMENTS[name]: float(equal.mean()) for name, equal in same.items()},
+    }
+
+
+def missed_label_bounds(int8: Row, torch: Row, settings: Export) -> list[str]:
+    """One sentence for each bound that INT8 misses; they are on the label, not on the complexity."""
+    misses = []
+    if missed_by_few(1 - int8["agreement"], 1 - settings.min_agreement, int8["rows"]):
+        misses.append(
+            f"it keeps torch's label on {int8['agreement']:.4f} of {int8['rows']} rows, "
+            f"less than export.min_agreement {settings.min_agreement}"
+        )
+    loss = torch["accuracy"] - int8["accuracy"]
+    if missed_by_few(loss, settings.max_accuracy_loss, int8["rows"]):
+        misses.append(f"it loses {loss:.4f} accuracy, more than export.max_accuracy_loss {settings.max_accuracy_loss}")
+    return misses

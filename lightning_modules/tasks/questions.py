@@ -1,0 +1,94 @@
+"""Extractive question answering, evaluated and exported."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.answer_metric import evaluate
+from lightning_modules.data.questions import QuestionData
+from lightning_modules.errors import UserError
+from lightning_modules.evaluation.answers import Answered
+from lightning_modules.evaluation.qa_report import write_qa_report
+from lightning_modules.models.question_answering import QuestionAnswering
+from lightning_modules.settings import Export
+from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
+
+GOLDEN_CHARACTERS = 3000  # of a context at most: the archive's own check is to be quick
+
+
+class QuestionTask(Task):
+    """A row is a window, a figure is of whole questions."""
+
+    kind = "question-answering"
+    gated = ("exact_match", "f1")
+    pipeline = QuestionAnsweringPipeline
+
+    def __init__(self, model: QuestionAnswering, data: QuestionData) -> None:
+        self.network = model.network
+        self.data = data
+        self.tokenizer_json = data.tokenizer_json
+        self.rows = data.tokenised["test"]["input_ids"][:]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        names = ("max_length", "doc_stride", "max_question_length", "max_answer_tokens", "n_best")
+        return {name: getattr(self.data, name) for name in names}
+
+    def write_files(self, folder: Path) -> None:
+        """Nothing beside what every task has."""
+
+    def requests(self) -> Sequence[dict[str, Any]]:
+        rows = self.data.parts["test"].rows
+        requests = [{"question": row["question"], "context": row["context"]} for row in rows]
+        return [request for request in requests if len(request["context"]) <= GOLDEN_CHARACTERS] or requests
+
+    def figures(self, outputs: Outputs) -> dict[str, float]:
+        return self._figures(self._answered(outputs))
+
+    def quality(self, outputs: Outputs, reference: Outputs) -> Row:
+        """`exact_match`, `f1`, and `agreement`: the share of questions with torch's answer."""
+        found, expected = self._answered(outputs), self._answered(reference)
+        if not found:
+            raise UserError("export.check_rows is less than the windows of one question: give more")
+        same = [one.answer == other.answer for one, other in zip(found, expected, strict=True)]
+        return {"questions": len(found), **self._figures(found), "agreement": float(np.mean(same))}
+
+    def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
+        loss = torch["f1"] - int8["f1"]
+        if not missed_by_few(loss, settings.max_f1_loss, int8["questions"]):
+            return []
+        return [f"it loses {loss:.4f} F1, more than export.max_f1_loss {settings.max_f1_loss}"]
+
+    def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
+        write_qa_report(folder, name, self._answered(outputs), extras=extras)
+
+    @staticmethod
+    def _figures(answered: Sequence[Answered]) -> dict[str, float]:
+        official = evaluate((one.answer, one.references) for one in answered)
+        return {name: value / 100 for name, value in official.items()}
+
+    def _answered(self, outputs: Outputs) -> list[Answered]:
+        """The best answers to the questions that have all their windows among the outputs."""
+        starts, ends = outputs["start_logits"], outputs["end_logits"]
+        questions = self.data.parts["test"].rows
+        return [
+            self._best(question, row, [starts[i] for i in windows], [ends[i] for i in windows])
+            for question, (row, windows) in enumerate(zip(questions, self.data.windows_of["test"], strict=True))
+            if windows.stop <= len(starts)
+        ]
+
+    def _best(self, question: int, row: Mapping[str, Any], starts: Any, ends: Any) -> Answered:
+        answer, found = self.data.answer("test", question, starts, ends)
+        best = found.spans[0] if found.spans else None
+        return Answered(
+            row["id"],
+            row["question"],
+            row["context"],
+            tuple(row["answers"]["text"]),
+            answer,
+            best.start if best else 0,
+            best.score if best else found.no_answer_score,
+        )

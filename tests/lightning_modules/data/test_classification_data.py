@@ -1,0 +1,219 @@
+"""The data module: splits, labels, tokenisation and batches."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Value
+
+from lightning_modules.data.batching import LengthGroupedSampler, pad
+from lightning_modules.data.classification import ClassificationData
+from lightning_modules.errors import UserError
+from lightning_modules.models.classifier import IGNORED
+from lightning_modules.synthetic.intents import SyntheticIntents
+from lightning_modules.synthetic.sentiment import SyntheticSentiment
+
+WORDS = ["translate", "this", "sentence", "into", "french", "or", "write", "a", "function", "that", "sorts"]
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> str:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return str(path)
+
+
+def rows(count: int, labels: tuple[str, ...] = ("a", "b", "c")) -> list[tuple[str, str]]:
+    return [(" ".join(WORDS[: 1 + i % len(WORDS)]) + f" {i}", labels[i % len(labels)]) for i in range(count)]
+
+
+@pytest.fixture
+def module(tmp_path: Path, tiny_backbone: Path) -> Any:
+    def build(count: int = 100, **settings: Any) -> ClassificationData:
+        file = write(tmp_path / "train.csv", rows(count))
+        return ClassificationData(**{"train_file": file, "backbone": str(tiny_backbone), "max_length": 16} | settings)
+
+    return build
+
+
+def test_missing_parts_are_split_off_stratified_and_the_same_each_time(module: Any) -> None:
+    first, second = module().tables, module().tables
+    assert {part: len(table.rows) for part, table in first.items()} == {"train": 82, "val": 9, "test": 9}
+    texts = [text for table in first.values() for text in table.rows["text"]]
+    assert len(set(texts)) == 100
+    assert all(list(first[part].rows["text"]) == list(second[part].rows["text"]) for part in first)
+    assert set(first["val"].rows["label"]) == {"a", "b", "c"}
+
+
+def test_shares_are_of_the_whole_file(module: Any) -> None:
+    sizes = {part: len(table.rows) for part, table in module(3000, test_share=0.3, val_share=0.3).tables.items()}
+    assert sizes == {"train": 1200, "val": 900, "test": 900}
+
+
+def test_rows_dropped_before_the_split_are_counted(tmp_path: Path, module: Any) -> None:
+    file = write(tmp_path / "gaps.csv", [*rows(60), ("", "a"), ("x", "")])
+    dropped = {part: figures["dropped"] for part, figures in module(train_file=file, bad_rows="drop").summary().items()}
+    assert dropped == {"train": {"empty text": 1, "missing label": 1}, "val": {}, "test": {}}
+
+
+def test_another_seed_gives_another_split(module: Any) -> None:
+    assert list(module(seed=1).tables["test"].rows["text"]) != list(module(seed=2).tables["test"].rows["text"])
+
+
+def test_a_label_of_one_row_stays_in_training(tmp_path: Path, module: Any) -> None:
+    file = write(tmp_path / "rare.csv", [*rows(40), ("only once", "rare")])
+    assert "rare" in module(train_file=file).labels
+
+
+def test_a_label_only_in_test_is_named(tmp_path: Path, module: Any) -> None:
+    test = write(tmp_path / "test.csv", [*rows(6), ("x", "unheard")])
+    with pytest.raises(UserError, match=r"test\.csv: row 7: label 'unheard' never occurs in training"):
+        _ = module(test_file=test).tables
+    assert module(test_file=test, bad_rows="drop").summary()["test"]["dropped"] == {
+        "label 'unheard' never occurs in training": 1
+    }
+
+
+def test_one_label_is_refused(tmp_path: Path, module: Any) -> None:
+    with pytest.raises(UserError, match="all rows have the label 'a'"):
+        _ = module(train_file=write(tmp_path / "one.csv", rows(20, ("a",)))).class_counts
+
+
+def test_no_data_at_all_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--data\.train_file"):
+        _ = ClassificationData().tables
+
+
+def test_without_a_complexity_column_there_is_no_complexity_head(module: Any) -> None:
+    assert module().complexity_labels == ()
+
+
+def test_a_complexity_column_that_is_not_there_is_told(module: Any) -> None:
+    with pytest.raises(UserError, match=r"no values in a column 'levle': correct --data\.complexity_column"):
+        _ = module(complexity_column="levle").complexity_labels
+
+
+def test_rows_whose_text_is_trained_on_are_counted(tmp_path: Path, module: Any) -> None:
+    test = write(tmp_path / "test.csv", [rows(1)[0], ("new", "a")])
+    assert module(test_file=test).summary()["test"]["also_in_training"] == 1
+
+
+def test_complexity_levels_stand_in_their_order_and_may_be_blank(tmp_path: Path, module: Any) -> None:
+    levels = ["high", "low", "medium", ""]
+    lines = [f"{text},{label},{levels[i // 3 % 4]}" for i, (text, label) in enumerate(rows(60))]
+    (tmp_path / "c.csv").write_text("\n".join(["text,label,level", *lines]))
+    data = module(train_file=str(tmp_path / "c.csv"), complexity_column="level")
+    assert data.complexity_labels == ("low", "medium", "high")
+    assert IGNORED in data.tokenised["train"]["complexity_target"]
+
+
+def test_a_complexity_that_only_the_test_file_has_is_left_alone(tmp_path: Path, module: Any) -> None:
+    (tmp_path / "t.csv").write_text("text,label,level\nx,a,low\n")
+    data = module(test_file=str(tmp_path / "t.csv"))
+    assert data.complexity_labels == ()
+    assert list(data.tokenised["test"]["complexity_target"]) == [IGNORED]
+
+
+def test_a_test_file_of_ones_own_goes_with_generated_training_data(tmp_path: Path, module: Any) -> None:
+    test = str(tmp_path / "mine.csv")
+    Path(test).write_text("text,intent\nhello there,conversation\n")
+    data = module(
+        train_file=None,
+        test_file=test,
+        synthetic=SyntheticIntents(str(tmp_path / "made"), 20, 0),
+        label_column="intent",
+    )
+    assert list(data.tables["test"].rows["text"]) == ["hello there"]
+    assert len(data.tables["train"].rows) == 160
+
+
+def test_generated_files_are_replaced_only_when_they_change(tmp_path: Path) -> None:
+    paths = SyntheticIntents(str(tmp_path), 10, 0).write()
+    before = Path(paths["train"]).stat()
+    SyntheticIntents(str(tmp_path), 10, 0).write()
+    assert Path(paths["train"]).stat().st_mtime_ns == before.st_mtime_ns
+    SyntheticIntents(str(tmp_path), 10, 0, seed=1).write()
+    assert Path(paths["train"]).stat().st_ino != before.st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.csv", "train.csv", "val.csv"]
+
+
+@pytest.mark.parametrize("wrong", [{"augment": 1.5}, {"edge_cases": -1}])
+def test_wrong_settings_of_the_generator_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        SyntheticIntents(**wrong)
+
+
+def test_texts_are_tokenised_once_and_then_read_from_the_cache(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = module().tokenised["train"][0]
+    monkeypatch.setattr("handlers.text.tokenization.TextEncoder.encode", None)
+    assert module().tokenised["train"][0] == first
+
+
+def test_batches_are_padded_to_their_own_longest_row(module: Any) -> None:
+    for batch in module(batch_size=8).train_dataloader():
+        assert batch["attention_mask"].sum(dim=1).max() == batch["input_ids"].shape[1] <= 16
+        assert (batch["input_ids"] * (1 - batch["attention_mask"]) == 0).all()
+
+
+def test_padding_is_masked() -> None:
+    ids, mask = pad([[5, 6, 7], [8]])
+    assert torch.equal(ids, torch.tensor([[5, 6, 7], [8, 0, 0]]))
+    assert torch.equal(mask, torch.tensor([[1, 1, 1], [1, 0, 0]]))
+
+
+def test_the_sampler_covers_every_row_and_depends_on_the_epoch_alone() -> None:
+    lengths = [i % 17 for i in range(1000)]
+    order = {epoch: list(LengthGroupedSampler(lengths, 8, 0, lambda e=epoch: e)) for epoch in (0, 1)}
+    assert sorted(order[0]) == sorted(order[1]) == list(range(1000))
+    assert order[0] != order[1]
+    assert order[0] == list(LengthGroupedSampler(lengths, 8, 0, lambda: 0))
+
+
+def test_the_sampler_puts_similar_lengths_together() -> None:
+    lengths = [i % 50 for i in range(1000)]
+    order = list(LengthGroupedSampler(lengths, 10, 0, lambda: 0))
+    spreads = [
+        max(lengths[i] for i in order[s : s + 10]) - min(lengths[i] for i in order[s : s + 10])
+        for s in range(0, 1000, 10)
+    ]
+    assert sum(spreads) / len(spreads) < 5
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> str:
+    """A local folder like the hub's SST-2: named classes, and a test part whose labels are withheld."""
+    features = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
+    folder = tmp_path / "hub" / "data"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 40), ("validation", 6), ("test", 4)):
+        texts = [text for text, _ in rows(count)]
+        found = [{"sentence": text, "label": -1 if split == "test" else i % 2} for i, text in enumerate(texts)]
+        Dataset.from_list(found, features=features).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+    return str(tmp_path / "hub")
+
+
+def test_a_hub_data_set_gives_its_class_names_and_keeps_its_validation_part_for_the_test(module: Any, hub: str) -> None:
+    data = module(train_file=None, dataset=hub, text_column="sentence")
+    assert data.labels == ("negative", "positive")
+    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 36, "val": 4, "test": 6}
+    assert list(data.tables["test"].rows["label"]) == ["negative", "positive"] * 3
+
+
+def test_files_stand_in_for_parts_of_a_hub_data_set(tmp_path: Path, module: Any, hub: str) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("sentence,label\nfine,positive\nbad,negative\n")
+    data = module(train_file=None, dataset=hub, test_file=str(file), text_column="sentence")
+    assert list(data.tables["test"].rows["text"]) == ["fine", "bad"]
+
+
+def test_a_hub_data_set_without_the_column_names_those_it_has(module: Any, hub: str) -> None:
+    with pytest.raises(UserError, match=r"set --data\.text_column to one of sentence, label"):
+        _ = module(train_file=None, dataset=hub).tables
+
+
+def test_generated_reviews_have_two_labels_and_no_complexity(tmp_path: Path, module: Any) -> None:
+    data = module(train_file=None, synthetic=SyntheticSentiment(str(tmp_path / "made"), 60))
+    assert data.labels == ("negative", "positive")
+    assert data.complexity_labels == ()
+    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 48, "val": 6, "test": 6}

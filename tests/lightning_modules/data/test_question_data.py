@@ -1,0 +1,168 @@
+"""Questions: windows with their answers, splits, limits, and whole questions in validation."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.text.windows import WindowEncoder
+from lightning_modules.data.question_windows import answer_positions, collate
+from lightning_modules.data.questions import QuestionData
+from lightning_modules.errors import UserError
+from tests.tiny_export import tiny_tokenizer
+
+PLACES = ["paris", "oslo", "rome", "lima", "cairo", "quito"]
+ENCODER = WindowEncoder(tiny_tokenizer().to_str(), max_length=24, doc_stride=6, max_question_length=8)
+
+
+def write_squad(path: Path, articles: int = 6, words: int = 8) -> Path:
+    """The official format: an article a place, with one paragraph and two questions."""
+    data = []
+    for i in range(articles):
+        place = PLACES[i % len(PLACES)]
+        context = f"{place} lies by the river {i}. " + "it is the capital of a country. " * words
+        qas = [
+            {"id": f"{i}-{n}", "question": question, "answers": [{"text": text, "answer_start": context.index(text)}]}
+            for n, (question, text) in enumerate([("which place is it?", place), ("what is it?", "the capital")])
+        ]
+        data.append({"title": f"place {i}", "paragraphs": [{"context": context, "qas": qas}]})
+    path.write_text(json.dumps({"version": "1.1", "data": data}))
+    return path
+
+
+def question_data(tmp_path: Path, backbone: Path, **more: Any) -> QuestionData:
+    lengths = {"max_length": 32, "doc_stride": 8, "max_question_length": 10}
+    file = str(write_squad(tmp_path / "squad.json"))
+    return QuestionData(**{"train_file": file, "backbone": str(backbone), **lengths, **more})
+
+
+@given(st.text(alphabet="abe\u0301 ñ🎉אب\r\n.", min_size=1, max_size=80), st.data())
+@settings(deadline=None, max_examples=200)
+def test_a_window_that_holds_the_answer_points_to_its_characters(context: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(context) - 1))
+    text = context[start : data.draw(st.integers(start + 1, len(context)))]
+    question, tokens = ENCODER.tokenise(["where is it?", context])
+    windows = ENCODER.windows(question, tokens)
+    answers = {"text": [text], "answer_start": [start]}
+    touched = [offsets for offsets in tokens.offsets if offsets[0] < start + len(text) and offsets[1] > start]
+    for window, (first, last) in zip(windows, answer_positions(windows, tokens, 6, answers), strict=True):
+        held = [offsets for offsets in window.offsets if offsets in touched]
+        if touched and len(held) == len(touched):
+            assert window.offsets[first - window.first] == touched[0]
+            assert window.offsets[last - window.first] == touched[-1]
+        else:
+            assert (first, last) == (0, 0)
+
+
+def test_a_long_context_becomes_windows_that_share_tokens_and_end_with_the_context() -> None:
+    context = " ".join(f"{i}" for i in range(60))
+    question, tokens = ENCODER.tokenise(["what is it", context])
+    windows = ENCODER.windows(question, tokens)
+    assert all(len(window.ids) == 24 for window in windows[:-1])
+    for left, right in pairwise(windows):
+        assert left.offsets[-6:] == right.offsets[:6]
+    assert windows[-1].offsets[-1][1] == len(context)
+
+
+def test_only_the_context_and_the_first_token_may_answer() -> None:
+    row = {"input_ids": [2, 9, 9, 3, 7, 8, 3], "first": 4, "question": 0, "start": 4, "end": 5}
+    longer = {**row, "input_ids": [2, 9, 3, 7, 7, 7, 7, 7, 3], "first": 3}
+    allowed = collate([row, longer], max_length=24)["allowed"]
+    assert allowed[0].nonzero().flatten().tolist() == [0, 4, 5]
+    assert allowed[1].nonzero().flatten().tolist() == [0, 3, 4, 5, 6, 7]
+
+
+WIDTHS = [(7, 7), (31, 31), (33, 34), (65, 68), (129, 136), (370, 384), (381, 381)]
+
+
+@pytest.mark.parametrize(("longest", "width"), WIDTHS)
+def test_batches_have_few_different_widths_and_none_above_the_limit(longest: int, width: int) -> None:
+    row = {"input_ids": [1] * longest, "first": 1, "question": 0, "start": 0, "end": 0}
+    batch = collate([row], max_length=381 if longest == 381 else 384)
+    assert batch["input_ids"].shape == (1, width)
+    assert int(batch["attention_mask"].sum()) == longest
+    assert int(batch["allowed"].sum()) == longest - 1  # not the closing token
+
+
+def test_the_split_keeps_articles_together(tmp_path: Path, tiny_backbone: Path) -> None:
+    parts = question_data(tmp_path, tiny_backbone, val_share=0.2, test_share=0.2).parts
+    titles = {part: set(questions.rows["title"]) for part, questions in parts.items()}
+    assert [len(titles[part]) for part in ("train", "val", "test")] == [4, 1, 1]
+    assert len(set.union(*titles.values())) == 6
+
+
+def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_backbone: Path) -> None:
+    path = tmp_path / "flat.jsonl"
+    rows = [
+        {"question": f"who {i}?", "context": f"tom {i // 2} ran", "answers": {"text": ["tom"], "answer_start": [0]}}
+        for i in range(20)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
+    contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
+    assert sum(map(len, contexts)) == len(set.union(*contexts)) == 10
+
+
+def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
+    tmp_path: Path, tiny_backbone: Path
+) -> None:
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for split, count in (("train", 20), ("validation", 5)):
+        rows = [
+            {
+                "id": f"{split}{i}",
+                "title": f"t{i}",
+                "context": f"tom {i} ran",
+                "question": "who?",
+                "answers": {"text": ["tom"], "answer_start": [0]},
+            }
+            for i in range(count)
+        ]
+        Dataset.from_list(rows).to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=str(tmp_path / "hub")).parts
+    assert {part: len(questions.rows) for part, questions in parts.items()} == {"train": 18, "val": 2, "test": 5}
+    assert list(parts["test"].rows["id"]) == [f"validation{i}" for i in range(5)]
+
+
+def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backbone: Path) -> None:
+    chosen = [question_data(tmp_path, tiny_backbone, max_train_examples=3).parts["train"].rows["id"] for _ in "ab"]
+    assert list(chosen[0]) == list(chosen[1])
+    assert len(chosen[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"max_length": 20}, "max_length is 20, but a question of 10 tokens and doc_stride 8 need 22"),
+        ({"max_train_examples": 0}, "data.max_train_examples is 0"),
+        ({"train_file": None}, "no training data"),
+        ({"val_share": 1.5}, "data.val_share is 1.5: give one between 0 and 0.9"),
+    ],
+)
+def test_a_wrong_setting_is_told(tmp_path: Path, tiny_backbone: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        question_data(tmp_path, tiny_backbone, **settings).setup()
+
+
+def test_a_validation_batch_has_all_windows_of_its_questions_and_their_best_answers(
+    tmp_path: Path, tiny_backbone: Path
+) -> None:
+    data = question_data(tmp_path, tiny_backbone, val_file=str(write_squad(tmp_path / "val.json")), batch_size=2)
+    data.setup()
+    windows = data.tokenised["val"]
+    assert max(len(rows) for rows in data.windows_of["val"]) > 1
+    answered = []
+    for batch in data.val_dataloader():
+        # Logits that point at the first reference, where a window has it.
+        logits = {name: torch.zeros(batch["input_ids"].shape) for name in ("start_logits", "end_logits")}
+        for name in ("start", "end"):
+            logits[f"{name}_logits"][torch.arange(len(batch[name])), batch[name]] = 9.0
+        answered += list(data.answers(batch, logits))
+    assert len(answered) == len(set(windows["question"])) == 12
+    assert all(answer == references[0] for answer, references in answered)

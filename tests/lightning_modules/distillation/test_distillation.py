@@ -1,0 +1,226 @@
+"""`distil` on a tiny backbone: students with and without a teacher, compared, resumed and delivered."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from archives.build import build_archive
+from archives.verify import verify_archive
+from lightning_modules import cli
+from lightning_modules.distillation.cost import measure
+from lightning_modules.distillation.run import Student, deliver, identity, make
+from lightning_modules.distillation.teacher import load_teacher
+from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
+from tests.lightning_modules.evaluation.report_page import Page
+from tests.lightning_modules.topics import TOPICS, write_topics
+from tests.tiny_export import tiny_tokenizer
+
+Arguments = Callable[..., list[str]]
+
+
+@pytest.fixture(autouse=True)
+def no_arguments_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LightningCLI warns of command line arguments beside those it is given."""
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def common(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the teacher and its students have in common."""
+    return [
+        f"--runs_dir={runs}",
+        f"--data.train_file={write_topics(tmp_path_factory.mktemp('data') / 'topics.csv')}",
+        "--data.complexity_column=complexity",
+        "--data.max_length=16",
+        "--data.batch_size=16",
+        "--model.learning_rate=0.01",
+        "--trainer.max_epochs=2",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        "--trainer.precision=32-true",
+        "--trainer.accelerator=cpu",
+    ]
+
+
+@pytest.fixture(scope="module")
+def teacher(runs: Path, common: list[str], tiny_backbone: Path) -> Path:
+    """A trained and exported run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lightning_modules"])
+        cli.main(
+            ["fit", "--config=configs/intent.yaml", "--name=teacher", f"--model.backbone={tiny_backbone}", *common]
+        )
+    return runs / "teacher"
+
+
+@pytest.fixture(scope="module")
+def arguments(common: list[str], teacher: Path) -> Arguments:
+    def build(*more: str) -> list[str]:
+        own = [f"--model.teacher={teacher}", "--model.student_layers=1"]
+        return ["--config=configs/student.yaml", *common, *own, *more]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def student(arguments: Arguments, runs: Path) -> Path:
+    """The run folder of two students, of which the second was stopped in its second epoch, and went on after it."""
+
+    class Stop(Exception):
+        pass
+
+    begun: list[tuple[str, int]] = []
+    stop = True
+
+    def note(self: Any, trainer: Any, module: Any) -> None:
+        begun.append((Path(trainer.default_root_dir).name, trainer.current_epoch))
+        if stop and begun[-1] == ("distilled-0", 1):
+            raise Stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lightning_modules"])
+        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", note, raising=False)
+        with pytest.raises(Stop):
+            cli.main(["distil", *arguments("--seeds", "0")])
+        assert begun == [("baseline-0", 0), ("baseline-0", 1), ("distilled-0", 0), ("distilled-0", 1)]
+        stop = False
+        begun.clear()
+        cli.main(["distil", *arguments("--seeds", "0")])
+        assert begun == [("distilled-0", 1)]  # what was done is not done again
+    return runs / "student"
+
+
+def test_distil_compares_teacher_and_students_and_delivers_an_archive(student: Path, runs: Path) -> None:
+    comparison = json.loads((student / "report" / "comparison.json").read_text())
+    models = {(row["model"], row["form"]): row for row in comparison["models"]}
+    kinds = [(model, form) for model in ("teacher", "baseline", "distilled") for form in ("fp32", "int8")]
+    assert list(models) == kinds
+    assert all(0 <= row["macro_f1"] <= 1 and row["rows_per_second"] > 0 for row in models.values())
+    assert models["distilled", "fp32"]["parameters"] == models["baseline", "fp32"]["parameters"]
+    assert models["distilled", "fp32"]["parameters"] < models["teacher", "fp32"]["parameters"]
+    assert models["distilled", "int8"]["size_mb"] < models["distilled", "fp32"]["size_mb"]
+    metrics = json.loads((student / "report" / "metrics.json").read_text())
+    assert models["distilled", "fp32"]["accuracy"] == pytest.approx(metrics["accuracy"])
+    assert Image.open(student / "report" / "comparison.png").width > 300
+    assert "Distilled above baseline" in Page((student / "report" / "comparison.html").read_text()).text
+
+    metadata = json.loads((student / "export" / "metadata.json").read_text())
+    assert (metadata["name"], metadata["labels"]) == ("student", sorted(TOPICS))
+    assert not list(student.glob("students/*/checkpoints"))
+    verify_archive(build_archive("student", runs, runs / "store"))
+
+
+def test_a_student_has_to_be_trained_anew_when_its_settings_its_rows_or_its_teacher_change(
+    arguments: Arguments, teacher: Path, tmp_path: Path
+) -> None:
+    known = load_teacher(str(teacher))
+
+    def key(*more: str, kind: str = "distilled", asked: str = "") -> str:
+        return identity(make(arguments(*more), kind, 0, tmp_path), load_teacher(asked) if asked else known)
+
+    assert key() == key("--seeds", "0", "1", "2") == key("--mlflow=false")
+    other = write_tiny_teacher(tmp_path / "other", sorted(TOPICS), tiny_network(), tiny_tokenizer().to_str())
+    file = write_topics(tmp_path / "topics.csv")
+    file.write_text(file.read_text().replace("rain", "hail"))
+    # the baseline's alpha is 1, whatever the distilled student's is
+    assert key(kind="baseline") == key("--model.alpha=0.7", kind="baseline")
+    changed = [key("--model.alpha=0.7"), key(asked=str(other)), key(f"--data.train_file={file}")]
+    assert len({key(), *changed}) == 4
+
+
+def test_both_kinds_of_a_seed_begin_alike_and_another_seed_otherwise(arguments: Arguments, tmp_path: Path) -> None:
+    heads, orders = [], []
+    for kind, seed in (("baseline", 0), ("distilled", 0), ("distilled", 1)):
+        made = make(arguments(), kind, seed, tmp_path)
+        heads.append(made.model.network.head.weight.tolist())
+        orders.append(list(made.datamodule.train_dataloader().sampler))
+    for begun in (heads, orders):
+        assert begun[0] == begun[1] != begun[2]
+
+
+def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    target.mkdir()
+    missed = Student("distilled", 0, tmp_path / "distilled-0", 0.5, {}, ["accuracy 0.5 is too low"])
+    with pytest.raises(SystemExit) as caught:
+        deliver(missed, target)
+    assert str(caught.value) == f"gate: accuracy 0.5 is too low; {target} is still an earlier run's"
+    assert target.is_dir()
+
+
+def test_the_teachers_hidden_states_can_be_learned_too(arguments: Arguments) -> None:
+    """Fewer layers of the teacher have its width and its tokenizer."""
+    cli.main(["fit", *arguments("--model.hidden_weight=1.0", "--trainer.fast_dev_run=2")])
+
+
+def test_the_cost_of_asking_at_every_step_is_measured(arguments: Arguments, tmp_path: Path) -> None:
+    found = measure(make(arguments(), "distilled", 0, tmp_path), steps=3)
+    assert found["batches"] == 9
+    assert found["ratio"] == pytest.approx(found["epoch_seconds_asked"] / found["epoch_seconds_kept"])
+    assert found["beforehand_seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--model.teacher=runs/never-trained"], "train it first, make train TASK=never-trained"),
+        (["--model.student_layers=3"], "3 layers are to be kept of a backbone that has 2: give 1 to 2"),
+        (["--data.label_column=complexity"], "only the data: high, low; only it: food, sport, weather"),
+        (["--model.alpha=2"], "model.alpha is 2"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(
+    arguments: Arguments, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(["fit", *arguments("--trainer.fast_dev_run=1", *more)], said, capsys)
+
+
+def test_hidden_states_of_another_width_or_another_tokenizer_are_refused(
+    arguments: Arguments, tiny_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [
+        "fit",
+        *arguments("--trainer.fast_dev_run=1", "--model.hidden_weight=1.0"),
+        f"--model.backbone={tiny_backbone}",
+    ]
+    cased = json.loads(tiny_tokenizer().to_str())
+    cased["normalizer"]["lowercase"] = False
+    other = write_tiny_teacher(tmp_path / "cased", sorted(TOPICS), tiny_network(), json.dumps(cased))
+    told([*own, f"--model.teacher={other}"], "needs one tokenizer", capsys)
+    wide = write_tiny_teacher(tmp_path / "wide", sorted(TOPICS), tiny_network(width=64), tiny_tokenizer().to_str())
+    told([*own, f"--model.teacher={wide}"], "the teacher's is 64 and the student's 32", capsys)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--seeds", "1", "1"], "seeds are [1, 1]: give one or more, each once"),
+        (
+            ["--model=lightning_modules.models.classifier.Classifier"],
+            "distil trains lightning_modules.distillation.distiller.Distiller",
+        ),
+    ],
+)
+def test_a_distillation_that_is_none_is_told(
+    arguments: Arguments, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(["distil", *arguments(*more)], said, capsys)
+
+
+def told(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(command)
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,24 @@
+"""A teacher that was never trained, exported as far as torch needs it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_modules.export import files
+from lightning_modules.models.network import TextClassifier
+from tests.tiny_export import tiny_encoder, tiny_tokenizer
+
+
+def tiny_network(layers: int = 6, width: int = 32) -> TextClassifier:
+    """Three labels, seeded random weights; attention pooling and a normalised vector."""
+    encoder = tiny_encoder(tiny_tokenizer().get_vocab_size(), layers, width)
+    return TextClassifier(encoder, 3, 2, pooling="attention", layer_norm=True).eval()
+
+
+def write_tiny_teacher(folder: Path, labels: Sequence[str], network: TextClassifier, tokenizer_json: str) -> Path:
+    files.write_hf(network, tokenizer_json, folder / "hf")
+    files.write_labels(folder, labels, ("low", "high"))
+    facts = {"task": "text-classification", "labels": labels, "pooling": "attention", "layer_norm": True}
+    (folder / "metadata.json").write_text(json.dumps(facts))
+    (folder / "tokenizer.json").write_text(tokenizer_json)
+    return folder

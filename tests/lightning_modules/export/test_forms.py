@@ -1,0 +1,147 @@
+"""Torch, ONNX and INT8 side by side, and the bounds that an export has to hold."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from handlers.onnx_model import OnnxModel
+from handlers.pipeline import ClassificationPipeline
+from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.export import files, int8
+from lightning_modules.export.forms import max_difference, missed_onnx, onnx_outputs, torch_outputs
+from lightning_modules.models.network import Pooling, TextClassifier
+from lightning_modules.settings import Export
+from lightning_modules.tasks.classification import label_quality, missed_label_bounds
+from lightning_modules.tasks.task import Row
+from tests.tiny_export import tiny_encoder, tiny_tokenizer
+
+ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
+def test_fp32_onnx_gives_torchs_logits_whatever_the_pooling_and_the_lengths(tmp_path: Path, pooling: Pooling) -> None:
+    torch.manual_seed(1)
+    network = TextClassifier(tiny_encoder(300), 4, 3, pooling, layer_norm=True).eval()
+    files.write_onnx(network, tmp_path / "model.onnx", 18)
+    logits, _ = OnnxModel(tmp_path / "model.onnx", 1).run(ROWS, 64, 4)
+    for name, expected in torch_outputs(network, ROWS, batch_size=3).items():
+        np.testing.assert_allclose(logits[name], expected, atol=1e-5)
+
+
+def test_int8_is_smaller_and_close(tiny_export: Path) -> None:
+    sizes = [(tiny_export / file).stat().st_size for file in (files.FP32, files.INT8)]
+    assert sizes[1] < sizes[0]
+    pipelines = [ClassificationPipeline.load(tiny_export, model_file=file) for file in (files.FP32, files.INT8)]
+    rows = [row.ids for row in pipelines[0].encoder.encode(["translate this", "write a python function"])]
+    fp32, int8 = (onnx_outputs(pipeline, rows)["logits"] for pipeline in pipelines)
+    assert 0 < np.abs(fp32 - int8).max() < 0.5
+
+
+def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModel
+
+    network = TextClassifier(tiny_encoder(300), 4, 0, "attention").eval()
+    files.write_hf(network, tiny_tokenizer().to_str(), tmp_path)
+    other = TextClassifier(AutoModel.from_pretrained(tmp_path), 4, 0, "attention").eval()
+    other.load_state_dict(load_file(tmp_path / "heads.safetensors"), strict=False)
+    for name, expected in torch_outputs(network, ROWS).items():
+        np.testing.assert_allclose(torch_outputs(other, ROWS)[name], expected, atol=1e-6)
+
+
+def quantised(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000) -> Row:
+    return {"rows": rows, "accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
+
+
+def test_bounds_that_hold_say_nothing() -> None:
+    torch_side = {"accuracy": 0.95}
+    assert missed_label_bounds(quantised(), torch_side, Export()) == []
+    assert missed_label_bounds(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
+    assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (quantised(accuracy=0.93), "it loses 0.0200 accuracy"),
+        (quantised(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
+    ],
+)
+def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
+    (miss,) = missed_label_bounds(found, {"accuracy": 0.95}, Export())
+    assert said in miss
+
+
+@pytest.mark.parametrize(("difference", "said"), [(0.7, "by 7.00e-01"), (float("nan"), "by nan")])
+def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: str) -> None:
+    (miss,) = missed_onnx({"max_logit_difference": difference}, Export())
+    assert said in miss
+
+
+def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
+    torch_side = {"accuracy": 0.95}
+    assert missed_label_bounds(quantised(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
+    assert len(missed_label_bounds(quantised(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
+
+
+def test_quality_compares_with_torch_and_with_the_targets() -> None:
+    torch_side = {"logits": list(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32))}
+    other = {"logits": list(np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32))}
+    targets = np.array([0, 1, 1, 1])  # of more rows than were run
+    assert label_quality(torch_side, torch_side, targets) == pytest.approx(
+        {"rows": 3, "accuracy": 2 / 3, "agreement": 1.0}
+    )
+    assert label_quality(other, torch_side, targets) == pytest.approx(
+        {"rows": 3, "accuracy": 1 / 3, "agreement": 2 / 3}
+    )
+    assert max_difference(other, torch_side) == 1.5
+
+
+@pytest.mark.parametrize("method", int8.METHODS)
+def test_an_int8_row_is_answered_the_same_whatever_its_neighbours(
+    tiny_export: Path, tmp_path: Path, method: str
+) -> None:
+    int8.write_int8(tiny_export / files.FP32, tmp_path / "int8.onnx", method)
+    model = OnnxModel(tmp_path / "int8.onnx", 1)
+    alone = np.concatenate([model.run([row], 64, 1)[0]["logits"] for row in ROWS])
+    together, _ = model.run(ROWS, 1000, len(ROWS))
+    np.testing.assert_allclose(together["logits"], alone, atol=1e-5)
+
+
+def test_one_large_token_takes_no_precision_of_the_others(tmp_path: Path) -> None:
+    """The product of a matrix of tokens, one a thousand times larger, with a weight."""
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(64, 32)).astype(np.float32)
+    tokens = random.normal(size=(1, 9, 64)).astype(np.float32)
+    tokens[0, 4] *= 1000
+    tokens[0, 5] = 0
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["tokens", "weight"], ["product"])],
+        "product",
+        [helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, 9, 64])],
+        [helper.make_tensor_value_info("product", TensorProto.FLOAT, [1, 9, 32])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "fp32.onnx"
+    )
+    int8.write_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", "per_token")
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx", providers=["CPUExecutionProvider"])
+    (product,) = session.run(None, {"tokens": tokens})
+    expected = tokens @ weight
+    error = np.abs(product - expected).max(axis=-1)[0]
+    size = np.abs(expected).max(axis=-1)[0]
+    assert (error <= 0.03 * size).all()
+    assert error[5] == 0
+
+
+def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:
+    texts = ["rain and sun", "wind and rain", "soup and bread", "bread and rice", "雨と風", "パンと米"]
+    labels = ["weather", "weather", "food", "food", "weather", "food"]
+    figures = baseline_figures({"text": texts, "label": labels}, {"text": texts, "label": labels})
+    assert figures == {"accuracy": 1.0, "macro_f1": 1.0}
