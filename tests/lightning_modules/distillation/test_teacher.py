@@ -13,7 +13,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 from handlers.text.tokenization import TextEncoder
 from lightning_modules.comparison.figures import judged
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.distillation.run import teacher_logits
+from lightning_modules.distillation import teacher_logits
 from lightning_modules.distillation.teacher import Teacher, encoder_of, load_teacher, teacher_export
 from lightning_modules.distillation.teacher_logits import cached_logits, logits_path, same_tokenizer
 from lightning_modules.errors import UserError
