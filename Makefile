@@ -27,6 +27,7 @@ METRICS_PORT ?=
 HOST ?=
 DEVICE ?= auto
 WORKERS ?= auto
+PROFILE ?= balanced
 USERS ?= 64
 DURATION ?= 30
 RATE ?=
@@ -78,10 +79,10 @@ archive: setup ## build and verify archives/store/<model>.mar of every trained m
 	for name in $$names; do $(RUN) -m archives build $$name; done
 
 .PHONY: serve
-serve: setup ## start TorchServe in the background [MODELS="a b" PORT= DEVICE=auto|cpu|gpu WORKERS=auto|N FOREGROUND=1]
+serve: setup ## start TorchServe in the background [MODELS="a b" PORT= PROFILE=latency|balanced|throughput WORKERS=auto|N FOREGROUND=1]
 	@exec $(RUN) -m archives serve $(call option,--models,$(MODELS)) $(port) $(call option,--host,$(HOST)) \
 	  $(call option,--management-port,$(MANAGEMENT_PORT)) $(call option,--metrics-port,$(METRICS_PORT)) \
-	  --device $(DEVICE) --workers $(WORKERS) $(if $(FOREGROUND),--foreground)
+	  --device $(DEVICE) --workers $(WORKERS) --profile $(PROFILE) $(if $(FOREGROUND),--foreground)
 
 .PHONY: stop
 stop: setup ## stop the server after its requests in flight [PORT=]

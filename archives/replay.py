@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
     manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text(encoding="utf-8"))["model"]
     config = yaml.safe_load((folder / manifest["configFile"]).read_text(encoding="utf-8"))
     context = SimpleNamespace(
-        system_properties={"model_dir": str(folder), "batch_size": config["batchSize"], "gpu_id": None},
+        system_properties={"model_dir": str(folder), "batch_size": 1, "gpu_id": None},
         model_name=manifest["modelName"],
         model_yaml_config=config,
         manifest={"model": manifest},

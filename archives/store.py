@@ -16,12 +16,15 @@ STORE = Path(__file__).parent / "store"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs."""
+    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs, `task` is None where the
+    archive is not one of this bundle.
+    """
 
     name: str
     version: str
     archive: Path
     golden: tuple[dict[str, Any], ...]
+    task: str | None
 
 
 def read_archive(archive: Path) -> StoredModel:
@@ -34,11 +37,13 @@ def read_archive(archive: Path) -> StoredModel:
         with zipfile.ZipFile(archive) as mar:
             model = json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]
             golden = json.loads(mar.read("golden.json"))
+            metadata = json.loads(mar.read("metadata.json")) if "metadata.json" in mar.namelist() else {}
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise ServerError(f"{archive} is not a usable archive ({error}): build it again with make archive") from error
     if not golden:
         raise ServerError(f"{archive}: golden.json holds no request, so nothing can show that the model works")
-    return StoredModel(model["modelName"], str(model.get("modelVersion", "1.0")), archive, tuple(golden))
+    version = str(model.get("modelVersion", "1.0"))
+    return StoredModel(model["modelName"], version, archive, tuple(golden), metadata.get("task"))
 
 
 def find_models(store: Path, names: Sequence[str]) -> list[StoredModel]:

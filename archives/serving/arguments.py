@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from archives.serving import ports, running
+from archives.serving import ports, profiles, running
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics-port", type=int, help="default: the inference port + 2")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: the CPU")
     parser.add_argument("--workers", default="auto", metavar="auto|N", help="per model; auto: one per core")
+    parser.add_argument(
+        "--profile", choices=profiles.NAMES, default=profiles.DEFAULT, help="batching (default: %(default)s)"
+    )
     parser.add_argument("--timeout", type=float, default=120, help="seconds until every model has to be ready")
     parser.add_argument("--drain", type=float, default=10, help="seconds the foreground waits for requests in flight")
     parser.add_argument("--foreground", action="store_true", help="stay, show the logs, stop on TERM or INT")

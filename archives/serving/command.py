@@ -29,7 +29,10 @@ def run(arguments: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     models = find_models(arguments.store, arguments.models)
     settings = settings_of(arguments)
-    report(f"starting TorchServe on port {settings.port}, {settings.workers} worker(s) per model")
+    report(
+        f"starting TorchServe on port {settings.port}: {settings.workers} worker(s) per model, "
+        f"{settings.profile} profile"
+    )
     started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
     )
@@ -57,6 +60,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         metrics_port=metrics_port,
         grpc_ports=(grpc_inference, grpc_management),
         workers=_workers(arguments.workers),
+        profile=arguments.profile,
     )
 
 

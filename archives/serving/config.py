@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from archives.serving import ports
+from archives.serving import ports, profiles
 from archives.store import StoredModel
 
 SERVING = Path(__file__).parents[2] / "configs" / "serving"
@@ -16,7 +16,7 @@ SERVING = Path(__file__).parents[2] / "configs" / "serving"
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a server listens; `workers` is per model."""
+    """Where a server listens; `workers` is per model; `profile` is a name of configs/serving/profiles.yaml."""
 
     store: Path
     host: str
@@ -25,6 +25,7 @@ class Settings:
     metrics_port: int
     grpc_ports: tuple[int, int]
     workers: int
+    profile: str = profiles.DEFAULT
 
 
 def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
@@ -43,17 +44,17 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         "allowed_urls": f"file://{re.escape(str(settings.store))}/[^/]+",
         "metrics_config": str(SERVING / "metrics.yaml"),
         "default_workers_per_model": str(settings.workers),
-        "models": json.dumps(_worker_counts(models, settings.workers)),
+        "models": json.dumps(_of_models(models, settings)),
     }
     lines = "".join(f"{key}={_escaped(value)}\n" for key, value in own.items())
     return f"{(SERVING / 'config.properties').read_text(encoding='utf-8')}\n# This server's own.\n{lines}"
 
 
-def _worker_counts(models: Iterable[StoredModel], workers: int) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    for model in models:
-        counts.setdefault(model.name, {})[model.version] = {"minWorkers": workers, "maxWorkers": workers}
-    return counts
+def _of_models(models: Iterable[StoredModel], settings: Settings) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+    """What TorchServe reads of each model and version: workers and batches."""
+    workers = {"minWorkers": settings.workers, "maxWorkers": settings.workers}
+    by_task = profiles.read(settings.profile)
+    return {model.name: {model.version: {**workers, **by_task.get(model.task, {})}} for model in models}
 
 
 def _escaped(value: str) -> str:

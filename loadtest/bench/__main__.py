@@ -3,10 +3,10 @@
     python -m loadtest.bench --models intent qa
     python -m loadtest.bench --models qa --clients 1 64 --seconds 4 --texts dev-v1.1.json.gz
 
-Compared are the bundle's server, a plain handler with the same weights in eager fp32 that pads to a fixed length and
-answers one request at a time, the bundle's archive with one worker that pads each batch to its longest row (its model
-on one core, and on every core), and the bound: the model alone on every core, without a server. The plain handler needs
-the weights in runs/<model>/export/hf and is left out without them. The servers are started for the measurement; leave
+Compared are the bundle's server in each profile, a plain handler with the same weights in eager fp32 that pads to a
+fixed length and answers one request at a time, the bundle's archive with one worker that pads each batch to its longest
+row (its model on one core, and on every core), and the bound: the model alone on every core, without a server. The
+plain handler needs the weights in runs/<model>/export/hf and is left out without them. The servers are started for the measurement; leave
 the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be answered in them.
 Writes bench.json and bench.png, and ends with 1 when an answer was wrong.
 """
@@ -44,7 +44,13 @@ def _bench(arguments: argparse.Namespace) -> int:
     machine = environment()
     samples = read_texts(arguments.texts) if arguments.texts else None
     options = Options(
-        arguments.store, arguments.runs, sorted(arguments.clients), arguments.seconds, arguments.repeats, samples
+        arguments.store,
+        arguments.runs,
+        sorted(arguments.clients),
+        arguments.seconds,
+        arguments.repeats,
+        samples,
+        arguments.profiles,
     )
     models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
     asked = {name: getattr(arguments, name) for name in ("clients", "seconds", "repeats")}
@@ -75,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 64, 256], metavar="N")
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--profiles", nargs="*", default=["latency", "throughput"], help="beside the default one (default: %(default)s)"
+    )
     parser.add_argument("--texts", type=Path, help=f"{TEXTS}; default: the golden requests")
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--runs", type=Path, default=RUNS, help="where the weights for the plain handler are")

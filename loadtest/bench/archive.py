@@ -18,6 +18,7 @@ from handlers.text.integrity import write_integrity
 from loadtest.errors import LoadTestError
 
 CONFIG = "model-config.yaml"
+PROFILES = Path(__file__).parents[2] / "configs" / "serving" / "profiles.yaml"
 PIPELINES: Mapping[str, type[Pipeline[Any, Any, Any]]] = {
     "text-classification": ClassificationPipeline,
     "question-answering": QuestionAnsweringPipeline,
@@ -56,7 +57,8 @@ def whole_batches(folder: Path) -> dict[str, int]:
 
     Where a request makes several rows, a batch may become more than one.
     """
-    rows = model_config(folder)["batchSize"]
+    profiles = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))
+    rows = profiles["balanced"][metadata(folder)["task"]]["batchSize"]
     return {"max_rows": rows, "token_budget": rows * metadata(folder)["max_length"]}
 
 

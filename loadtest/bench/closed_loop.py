@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from loadtest.checks import fault
+from loadtest.connection import Connection, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 
@@ -61,13 +62,13 @@ def measure(plan: Plan, clients: int, seconds: float) -> Measurement:
 async def _measure(plan: Plan, clients: int, seconds: float) -> Measurement:
     begin = time.perf_counter() + WARM_UP_SECONDS
     end = begin + seconds
-    requests = _requests(plan)
+    requests = request_bytes(plan)
     address = urlsplit(plan.target.url)
     loop = asyncio.get_running_loop()
     connections = []
     try:
         for client in range(clients):
-            factory = partial(Connection, requests, _order(len(requests), client), end)
+            factory = partial(Client, requests, _order(len(requests), client), end)
             connections.append((await loop.create_connection(factory, address.hostname or "", address.port or 80))[1])
         await asyncio.sleep(begin - time.perf_counter())
         spent = time.process_time()
@@ -80,8 +81,8 @@ async def _measure(plan: Plan, clients: int, seconds: float) -> Measurement:
     return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plan, seconds, spent)
 
 
-class Connection(asyncio.Protocol):
-    """One client on one connection."""
+class Client(Connection):
+    """Sends its next request when the answer to the last one has come."""
 
     def __init__(self, requests: Sequence[bytes], order: Iterator[int], end: float) -> None:
         self.exchanges: list[Exchange] = []
@@ -89,38 +90,31 @@ class Connection(asyncio.Protocol):
         self._requests = requests
         self._order = order
         self._end = end
-        self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send()
+        super().connection_made(transport)
+        self._next()
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, separator, body = self._received.partition(b"\r\n\r\n")
-        if not separator or len(body) < _content_length(head):
-            return
-        self._received = b""
+    def answered(self, status: int, body: bytes) -> None:
         done = time.perf_counter()
-        self.exchanges.append(Exchange(self._sample, self._sent, done, int(head[9:12]), body))
+        self.exchanges.append(Exchange(self._sample, self._sent, done, status, body))
         if done < self._end:
-            self._send()
+            self._next()
         else:
-            self._transport.close()
+            self.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def lost(self, error: Exception | None) -> None:
         if self.finished.done():
             return
-        if exc is None and self.exchanges and self.exchanges[-1].done >= self._end:
+        if error is None and self.exchanges and self.exchanges[-1].done >= self._end:
             self.finished.set_result(None)
         else:
-            self.finished.set_exception(exc or ConnectionError("it closed a connection"))
+            self.finished.set_exception(error or ConnectionError("it closed a connection"))
 
-    def _send(self) -> None:
+    def _next(self) -> None:
         self._sample = next(self._order)
         self._sent = time.perf_counter()
-        self._transport.write(self._requests[self._sample])
+        self.send(self._requests[self._sample])
 
 
 def summarise(exchanges: Sequence[Exchange], plan: Plan, seconds: float, spent: float) -> Measurement:
@@ -154,23 +148,8 @@ def _is_wrong(exchange: Exchange, plan: Plan) -> bool:
     return fault(answer, plan.samples[exchange.sample], plan.labels) is not None
 
 
-def _requests(plan: Plan) -> list[bytes]:
-    """Each sample as the bytes of an HTTP request."""
-    headers = plan.target.headers | {"Host": urlsplit(plan.target.url).netloc}
-    head = f"POST {plan.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    bodies = [json.dumps(sample.request).encode() for sample in plan.samples]
-    return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
-
-
 def _order(samples: int, client: int) -> Iterator[int]:
     """Sample numbers without end, for each client in an order of its own, the same in every run."""
     numbers = random.Random(client).sample(range(samples), samples)
     while True:
         yield from numbers
-
-
-def _content_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line[15:])
-    raise LoadTestError(f"the server's answer has no Content-Length: {head.decode('latin-1')}")

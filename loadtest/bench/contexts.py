@@ -80,10 +80,10 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary, "model")
         unpack(store / f"{model}.mar", folder)
-        with serving(store, model, "1", Path(temporary, "server")) as server:
+        with serving(store, model, Path(temporary, "server"), workers="1") as server:
             for words, samples in by_words.items():
                 rows = rows_of(folder, samples)
-                plan = Plan(server.target, model, samples, None, None, "")
+                plan = Plan(server.target, model, samples, None)
                 found = in_own_process(plan, 1, seconds)
                 mean = len(rows) / len(samples)
                 growth.append(

@@ -46,7 +46,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` of each measurement; `samples` None: the model's golden requests."""
+    """`seconds` of each measurement; `samples` None: the model's golden requests; `profiles` beside the default one."""
 
     store: Path
     runs: Path
@@ -54,6 +54,7 @@ class Options:
     seconds: float
     repeats: int
     samples: list[Sample] | None
+    profiles: Sequence[str]
 
 
 def compare(model: str, options: Options, report: Callable[[str], None]) -> Results:
@@ -69,7 +70,9 @@ def compare(model: str, options: Options, report: Callable[[str], None]) -> Resu
         samples = options.samples or read_golden(archive)
         rows = rows_of(root / "model", samples)
         results = Results(archive.stat().st_size, Work(len(samples), len(rows), sum(map(len, rows))))
-        starter = Starter(model, options.store, options.runs, root, samples, options.clients, running, report)
+        starter = Starter(
+            model, options.store, options.runs, root, samples, options.clients, options.profiles, running, report
+        )
         bundle, *others = starter.start()
         for repeat in range(1, options.repeats + 1):
             rows_a_second = rows_per_second(root / "model", rows, options.seconds, bundle.server.workers)

@@ -38,9 +38,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(store: Path, model: str, workers: str, folder: Path) -> Iterator[Served]:
+def serving(
+    store: Path, model: str, folder: Path, *, workers: str = "auto", profile: str = "balanced"
+) -> Iterator[Served]:
     """A server of one model for the length of a `with`; its files are in `folder`. Raises LoadTestError."""
     options = ["--store", str(store), "--device", "cpu", "--workers", workers, "--port", "0"]
+    options += ["--profile", profile]
     _archives("serve", "--models", model, "--servers", str(folder), *options)
     try:
         (path,) = folder.glob("*/server.json")

@@ -13,7 +13,7 @@ from loadtest.bench.server import Served, serving
 from loadtest.plan import Plan
 from loadtest.samples import Sample, read_labels
 
-BUNDLE = "this bundle"
+BUNDLE = "this bundle"  # in the profile that is the default
 PLAIN = "plain handler, fp32, fixed length"
 ONE_WORKER = "one worker, padded to the longest"
 ONE_WORKER_ALL_CORES = "the same, its model on every core"
@@ -41,14 +41,18 @@ class Starter:
     root: Path
     samples: list[Sample]
     clients: Sequence[int]
+    profiles: Sequence[str]
     running: contextlib.ExitStack
     report: Callable[[str], None]
 
     def start(self) -> Iterator[Setup]:
         """The bundle first; the servers stop with `running`."""
         self.report(f"{self.model}: starting the servers")
-        bundle = self._setup(BUNDLE, "bundle-server", self.store, "auto", self.samples, self.clients)
+        bundle = self._setup(BUNDLE, "bundle-server", self.store, self.samples, self.clients)
         yield bundle
+        for profile in self.profiles:
+            name = f"{BUNDLE}, {profile} profile"
+            yield self._setup(name, f"{profile}-server", self.store, self.samples, self.clients, profile=profile)
         if reason := obstacle(self.unpacked, self.export, self.samples):
             self.report(f"{self.model}: {PLAIN}: left out: {reason}")
         else:
@@ -70,17 +74,17 @@ class Starter:
         pack_plain(self.unpacked, self.export, self.root / "plain", store / f"{self.model}.mar")
         unknown = [Sample(sample.request, None) for sample in self.samples]
         few = sorted({min(count, PLAIN_CLIENTS) for count in self.clients})
-        return self._setup(PLAIN, "plain-server", store, "1", unknown, few)
+        return self._setup(PLAIN, "plain-server", store, unknown, few, workers="1")
 
     def _padded(self, name: str, key: str, threads: int) -> Setup:
         store, folder = self.root / f"{key}-store", self.root / key
         unpack(self.store / f"{self.model}.mar", folder)
         pack_with(folder, whole_batches(folder) | {"threads": threads}, store / f"{self.model}.mar")
-        return self._setup(name, f"{key}-server", store, "1", self.samples, self.clients)
+        return self._setup(name, f"{key}-server", store, self.samples, self.clients, workers="1")
 
     def _setup(
-        self, name: str, folder: str, store: Path, workers: str, samples: list[Sample], clients: Sequence[int]
+        self, name: str, folder: str, store: Path, samples: list[Sample], clients: Sequence[int], **options: str
     ) -> Setup:
-        server = self.running.enter_context(serving(store, self.model, workers, self.root / folder))
+        server = self.running.enter_context(serving(store, self.model, self.root / folder, **options))
         labels = read_labels(self.store / f"{self.model}.mar")
-        return Setup(name, server, Plan(server.target, self.model, samples, labels, None, ""), clients)
+        return Setup(name, server, Plan(server.target, self.model, samples, labels), clients)

@@ -19,6 +19,7 @@ import psutil
 import pytest
 import requests
 
+from archives.build import build_archive
 from archives.serving import ports, processes, running, tokens
 from archives.serving.running import Server
 from tests.archives.mini_archive import CONFIG, write_archive
@@ -235,3 +236,18 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     assert all(ports.is_free(server.host, port) for port in server.all_ports)
     assert not server.key_file.exists()
     assert not server.temporary.exists()
+
+
+def test_a_profile_reaches_torchserve(tmp_path: Path, tiny_runs: Path) -> None:
+    store, servers = tmp_path / "store", tmp_path / "servers"
+    build_archive("tiny", tiny_runs, store)
+    options = ("--store", store, "--servers", servers, "--port", "0", "--workers", "1", "--profile", "latency")
+    started = archives("serve", *options)
+    assert started.returncode == 0, started.stderr
+    try:
+        server = next(iter(running.recorded(servers)))
+        header = {"Authorization": tokens.bearer(server, "management")}
+        (model,) = requests.get(f"{server.management_url}/models/tiny", headers=header, timeout=10).json()
+        assert (model["batchSize"], model["maxBatchDelay"]) == (1, 1)
+    finally:
+        archives("stop", "--servers", servers)

@@ -56,7 +56,7 @@ def start(folder: Path, *labels: str) -> list[str]:
     golden = tuple({"request": {"text": "a"}, "response": {"label": label, "score": 0.89}} for label in labels)
     said: list[str] = []
     with echo(folder) as server:
-        model = StoredModel("echo", "1.0", folder / "echo.mar", golden)
+        model = StoredModel("echo", "1.0", folder / "echo.mar", golden, None)
         readiness.wait_until_ready(server, [model], lambda: True, 10, said.append)
     return said
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from archives.build import ENTRIES, build_archive
 from archives.errors import ServerError
-from archives.serving import hardware, ports, running
+from archives.serving import hardware, ports, profiles, running
 from archives.serving.arguments import add_arguments
 from archives.serving.command import settings_of
 from archives.serving.config import Settings, properties
@@ -40,6 +41,31 @@ def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> N
     assert len(addresses) == 5
     assert written["allowed_urls"].startswith("file://")
     assert json.loads(written["models"]) == {"echo": {"2.0": {"minWorkers": 7, "maxWorkers": 7}}}
+
+
+@pytest.mark.parametrize("profile", profiles.NAMES)
+def test_a_profile_sets_the_batches_of_every_task_that_is_built(
+    profile: str, tmp_path: Path, tiny_runs: Path, tiny_qa_runs: Path
+) -> None:
+    build_archive("tiny", tiny_runs, tmp_path)
+    build_archive("tiny_qa", tiny_qa_runs, tmp_path)
+    settings = Settings(tmp_path, "127.0.0.1", 1, 2, 3, (4, 5), workers=2, profile=profile)
+    models = json.loads(read(properties(settings, find_models(tmp_path, [])))["models"])
+    for name in ("tiny", "tiny_qa"):
+        assert set(models[name]["1.0"]) == {"minWorkers", "maxWorkers", "batchSize", "maxBatchDelay"}
+        assert models[name]["1.0"]["maxBatchDelay"] >= 1, "0 means 100 ms to TorchServe"
+        assert (models[name]["1.0"]["batchSize"] == 1) == (profile == "latency")
+
+
+def test_a_profile_has_batches_for_every_task() -> None:
+    for profile in profiles.NAMES:
+        assert set(profiles.read(profile)) == set(ENTRIES)
+
+
+def test_an_unknown_profile_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--profile", "fast")
+    assert "balanced" in capsys.readouterr().err
 
 
 def test_ports_follow_the_first_one_unless_given() -> None:
