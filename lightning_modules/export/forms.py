@@ -16,7 +16,7 @@ from lightning_modules.models.network import Network
 from lightning_modules.settings import Export
 from lightning_modules.tasks.task import Outputs, Row, Task
 
-SPEED_ROWS = 256
+SPEED_ROWS = 128
 AnyPipeline = Pipeline[Any, Any, Any]
 
 
@@ -95,7 +95,7 @@ def speed(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(SPEED_ROWS, len(rows)), dtype=int)]
     return {
         form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}
-        for form, taken in compare_speed(runs, chosen, repeats=3, seconds=30).items()
+        for form, taken in compare_speed(runs, chosen, repeats=3, seconds=15).items()
     }
 
 

@@ -25,10 +25,10 @@ class SyntheticQuestions:
     """
 
     folder: str = "data/qa"
-    passages: int = 440
+    passages: int = 330
     seed: int = 0
-    val_passages: int = 90
-    test_passages: int = 110
+    val_passages: int = 50
+    test_passages: int = 90
     long_share: float = 0.03
 
     def __post_init__(self) -> None:
