@@ -36,6 +36,12 @@ class TextHandler(ABC):
         pipeline = self.pipeline()
         settings = pipeline.settings.read(context.model_yaml_config)
         self.service = BatchService(pipeline.load(folder, **settings.of_pipeline()), context, settings.max_batch_rows)
+        if context.metrics:  # in a worker of TorchServe
+            from ts.protocol import otf_message_handler
+
+            from handlers.protocol import read_ahead
+
+            read_ahead(otf_message_handler)
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """Called by TorchServe once a batch."""
