@@ -71,12 +71,22 @@ tune: setup ## search the best settings of a task: TASK=sentiment [TRIALS=20 NAM
 	@$(if $(TASK),,$(error make tune needs TASK, such as TASK=sentiment))
 	$(RUN) -m lightning_modules tune --config configs/$(TASK).yaml --name $(NAME) --trials $(TRIALS) $(ARGS)
 
+.PHONY: pipeline
+pipeline: $(VENV)/bin/dvc ## data, search, training, archive by DVC, as far as something has changed: TASK=sentiment
+	@$(if $(TASK),,$(error make pipeline needs TASK, such as TASK=sentiment))
+	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+	cd configs/dvc/$(TASK)
+	dvc repro --quiet condition
+	# A skipped stage has no outputs.
+	dvc repro $$(grep -q '"runs": false' $(CURDIR)/runs/$(TASK)/condition.json && echo --allow-missing)
+
+$(VENV)/bin/dvc: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dvc]"
+	touch $@
+
 .PHONY: archive
 archive: setup ## build and verify archives/store/<model>.mar of every trained model, or of TASK=… or NAME=…
-	@names="$(NAME)"
-	names="$${names:-$$(cd runs 2>/dev/null && ls -d */export 2>/dev/null | cut -d/ -f1 | xargs || true)}"
-	if [ -z "$$names" ]; then echo "error: nothing is trained yet: run make train" >&2; exit 1; fi
-	for name in $$names; do $(RUN) -m archives build $$name; done
+	@$(RUN) -m archives build $(NAME)
 
 .PHONY: serve
 serve: setup ## start TorchServe in the background [MODELS="a b" PORT= PROFILE=latency|balanced|throughput WORKERS=auto|N FOREGROUND=1]

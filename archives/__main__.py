@@ -15,7 +15,7 @@ import importlib.util
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     build = commands.add_parser("build", help="pack runs/<NAME>/export into the store and verify it")
-    build.add_argument("name")
-    build.add_argument("--runs", type=Path, default=RUNS)
+    build.add_argument("names", nargs="*", metavar="NAME", help="default: every trained model")
     build.set_defaults(command=_build)
 
     verify = commands.add_parser("verify", help="load a built archive as a worker does and ask its golden requests")
@@ -100,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--predictions", type=Path, help="where to write the answers to questions: id -> text")
     evaluate.set_defaults(command=_evaluate)
 
+    for command in (build, serve):
+        command.add_argument("--runs", type=Path, default=RUNS, help="folder of the runs, some of them skipped")
     for command in (build, verify, serve):
         command.add_argument("--store", type=Path, default=store.STORE)
     for command in (serve, stop, status, logs, token, predict, evaluate):
@@ -110,15 +111,34 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace) -> None:
+    from archives.build import trained_names
+
+    for name in _not_skipped(arguments.names or trained_names(arguments.runs), arguments.runs):
+        _build_one(name, arguments.runs, arguments.store)
+
+
+def _build_one(name: str, runs: Path, store_dir: Path) -> None:
     from archives.build import build_archive
     from archives.verify import verify_archive
 
-    arguments.store.mkdir(parents=True, exist_ok=True)
+    store_dir.mkdir(parents=True, exist_ok=True)
     # Beside the store's archives until it is verified: a bad one must not take the place of a good one.
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=arguments.store) as temporary:
-        built = build_archive(arguments.name, arguments.runs, Path(temporary))
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=store_dir) as temporary:
+        built = build_archive(name, runs, Path(temporary))
         verify_archive(built)
-        print(built.replace(arguments.store / built.name))
+        print(built.replace(store_dir / built.name))
+
+
+def _not_skipped(names: Sequence[str], runs: Path) -> Iterator[str]:
+    """Those whose latest run was not skipped; says of the others why it was."""
+    from archives.build import why_skipped
+
+    for name in names:
+        why = why_skipped(name, runs)
+        if why is None:
+            yield name
+        else:
+            print(f"{name}: skipped: {why}", flush=True)
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -131,7 +151,12 @@ def _serve(arguments: argparse.Namespace) -> None:
     _require_server_packages()
     from archives.serving import command
 
-    command.run(arguments)
+    wanted = arguments.models or store.names(arguments.store)
+    arguments.models = list(_not_skipped(wanted, arguments.runs))
+    if wanted and not arguments.models:
+        print("no model is left to serve")
+    else:
+        command.run(arguments)
 
 
 def _stop(arguments: argparse.Namespace) -> None:

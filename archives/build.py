@@ -24,6 +24,8 @@ from handlers.text.integrity import sha256, write_integrity
 
 MODEL_CONFIGS = Path(__file__).parent.parent / "configs" / "serving" / "models"
 HANDLERS = Path(handlers.__file__).parent
+# What a run leaves that was skipped by its settings.
+SKIPPED = "skipped.json"
 # TorchServe's entry for each task of metadata.json.
 ENTRIES = {"text-classification": "classification.py", "question-answering": "question_answering.py"}
 # Files of the export that go into the archive beside metadata.json.
@@ -49,6 +51,29 @@ def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
         store_dir.mkdir(parents=True, exist_ok=True)
         write_zip(model, archive)
     return archive
+
+
+def trained_names(runs_dir: Path) -> list[str]:
+    """The runs that there is something to say of: those with an export, and those that were skipped."""
+    found = {path.parent.name for file in ("export", SKIPPED) for path in runs_dir.glob(f"*/{file}")}
+    if not found:
+        raise ArchiveError(f"nothing is trained yet in {runs_dir}: run make train")
+    return sorted(found)
+
+
+def why_skipped(name: str, runs_dir: Path) -> str | None:
+    """Why the latest run of this name was skipped, so that an export there is an earlier one's; None: it was not.
+
+    Raises:
+        ArchiveError: its record cannot be read.
+    """
+    record = runs_dir / name / SKIPPED
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["why"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(f"{record} is damaged ({error!r}): train {name} again, or remove the file") from error
 
 
 def read_export(export: Path, name: str) -> dict[str, Any]:

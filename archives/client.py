@@ -26,12 +26,14 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from archives.errors import ServerError
+from archives.in_order import in_order
 from archives.serving import running, tokens
 from handlers.text.fields import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
-MAX_BYTES = 200_000  # of one request of a batch: a few seconds of a worker's time where texts are long
+CONNECTIONS = 4  # requests of a batch that are on their way at once: for several workers
+MAX_BYTES = 50_000  # of each of them: all on one worker are a few seconds of its time where texts are long
 FIRST_WAIT = 0.1  # seconds; doubled at each retry
 JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
@@ -129,14 +131,16 @@ class Client:
         return dict(self._post(_request(request)))
 
     def predict_batch(self, requests: Iterable[Request]) -> list[dict[str, Any]]:
-        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow.
+        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow, some at once.
 
         A request is a text, or the fields of one instance, such as `{"question": ..., "context": ...}`.
+
+        Raises:
+            BadRequest, Unauthorized, ModelNotFound, Unavailable: of the first request that got no answer.
         """
-        answers: list[dict[str, Any]] = []
-        for chunk in _chunks(map(_request, requests)):
-            answers.extend(self._post_instances(chunk, len(answers)))
-        return answers
+        chunks = _counted(_chunks(map(_request, requests)))
+        parts = in_order(lambda part: self._post_instances(*part), chunks, CONNECTIONS)
+        return [answer for answers in parts for answer in answers]
 
     def health(self) -> bool:
         """True when a worker of this model answers; asked with an empty request, which costs it no inference."""
@@ -233,6 +237,14 @@ def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]
         size += length
     if chunk:
         yield chunk
+
+
+def _counted(chunks: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """Each with the number of instances before it."""
+    offset = 0
+    for chunk in chunks:
+        yield chunk, offset
+        offset += len(chunk)
 
 
 def _counted_from(error: BadRequest, offset: int) -> BadRequest:

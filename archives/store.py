@@ -46,12 +46,17 @@ def read_archive(archive: Path) -> StoredModel:
     return StoredModel(model["modelName"], version, archive, tuple(golden), metadata.get("task"))
 
 
-def find_models(store: Path, names: Sequence[str]) -> list[StoredModel]:
-    """The archives `<name>.mar` of `names`, or every archive of the store when there are no names."""
-    archives = [store / f"{name}.mar" for name in names] if names else sorted(store.glob("*.mar"))
+def names(store: Path) -> list[str]:
+    """Of all models that have an archive in the store."""
+    return sorted(path.stem for path in store.glob("*.mar"))
+
+
+def find_models(store: Path, chosen: Sequence[str]) -> list[StoredModel]:
+    """The archives `<name>.mar` of the `chosen` names, or every archive of the store when there are none."""
+    archives = [store / f"{name}.mar" for name in chosen or names(store)]
     missing = [archive for archive in archives if not archive.is_file()]
     if missing:
-        built = ", ".join(sorted(path.stem for path in store.glob("*.mar"))) or "none"
+        built = ", ".join(names(store)) or "none"
         hint = f"build it with make archive NAME={missing[0].stem}"
         raise ServerError(f"no archive {missing[0]} (in the store: {built}): {hint}")
     if not archives:

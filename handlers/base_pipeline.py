@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -14,6 +15,7 @@ from handlers.text.payload import Payload
 from handlers.text.request import Request
 
 MODEL_FILE = "model_int8.onnx"
+MAX_ROWS = 16  # of one micro-batch: enough to keep one core's arithmetic busy
 
 
 class Row(Protocol):
@@ -26,6 +28,7 @@ class Row(Protocol):
 Instance = TypeVar("Instance")
 AnyRow = TypeVar("AnyRow", bound=Row)
 AnyLogits = TypeVar("AnyLogits")
+AnyPipeline = TypeVar("AnyPipeline", bound="Pipeline[Any, Any, Any]")
 
 
 @dataclass(frozen=True)
@@ -83,22 +86,50 @@ class Outputs(Generic[Instance, AnyRow, AnyLogits]):
 class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
     """A subclass says how one task parses, encodes, runs and decodes.
 
-    Its `load(folder, **settings)` reads an exported (or unpacked) model folder, and takes the settings that `settings`
-    reads from model-config.yaml as keyword arguments, each with a default.
+    Its own fields come from `read`, or are settings that `settings` reads from model-config.yaml, with a default.
     """
 
     settings: ClassVar[type[HandlerSettings]] = HandlerSettings
+    # Padded tokens of one micro-batch, where the settings do not say.
+    usual_budget: ClassVar[int]
+    # Tokens of the rows that a new pipeline is run with, beside the longest that it takes.
+    usual_lengths: ClassVar[tuple[int, ...]]
 
     model: OnnxModel
     token_budget: int
     max_rows: int
 
     @classmethod
-    @abstractmethod
     def load(
-        cls, folder: Path, *, model_file: str = MODEL_FILE, threads: int = 1
-    ) -> Pipeline[Instance, AnyRow, AnyLogits]:
-        """Reads an exported (or unpacked) model folder and runs it once per shape."""
+        cls: type[AnyPipeline],
+        folder: Path,
+        *,
+        model_file: str = MODEL_FILE,
+        threads: int = 1,
+        token_budget: int | None = None,
+        max_rows: int = MAX_ROWS,
+        **own: int,
+    ) -> AnyPipeline:
+        """Reads an exported (or unpacked) model folder and runs it once per shape; `own`: settings of the task.
+
+        Raises `FileNotFoundError` for a missing file, `ValueError` where the files do not fit the model.
+        """
+        metadata = read_json(folder / "metadata.json")
+        fields: dict[str, Any] = {**cls.read(folder, metadata), **own}
+        model = OnnxModel(folder / model_file, threads)
+        pipeline = cls(model, cls.usual_budget if token_budget is None else token_budget, max_rows, **fields)
+        longest = metadata["max_length"]
+        pipeline.check(pipeline.warm_up(sorted({min(length, longest) for length in (*cls.usual_lengths, longest)})))
+        return pipeline
+
+    @staticmethod
+    @abstractmethod
+    def read(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The subclass's fields from the files of a model folder and the content of its metadata.json."""
+
+    @abstractmethod
+    def check(self, logits: Mapping[str, AnyLogits]) -> None:
+        """Raises `ValueError` where a run's logits do not fit what was read."""
 
     @staticmethod
     @abstractmethod
@@ -155,3 +186,12 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
     @abstractmethod
     def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> list[dict[str, Any]]:
         """One an instance, in order."""
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_tokenizer(folder: Path) -> str:
+    """The text of a model folder's tokenizer.json."""
+    return (folder / "tokenizer.json").read_text(encoding="utf-8")

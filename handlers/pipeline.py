@@ -5,65 +5,44 @@ ClassificationPipeline.load(Path("runs/intent/export")).predict([{"text": "trans
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.base_pipeline import MODEL_FILE, EncodedInstance, Outputs, Pipeline
-from handlers.onnx_model import Logits, OnnxModel
+from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_json, read_tokenizer
+from handlers.onnx_model import Logits
 from handlers.text.classification_request import TextInstance, parse_classification
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import Encoded, TextEncoder
-
-# Padded tokens and rows of one micro-batch: enough to keep one core's arithmetic busy, small enough for its cache.
-TOKEN_BUDGET = 128
-MAX_ROWS = 16
 
 
 @dataclass(frozen=True)
 class ClassificationPipeline(Pipeline[TextInstance, Encoded, NDArray[np.float32]]):
     """`labels` and `complexity_labels` stand in the order of the logits; the second is empty without that head."""
 
+    usual_budget: ClassVar[int] = 128  # more would not stay in a core's cache
+    usual_lengths: ClassVar[tuple[int, ...]] = (8, 32)
+
     encoder: TextEncoder
     labels: list[str]
     complexity_labels: list[str]
 
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        model_file: str = MODEL_FILE,
-        threads: int = 1,
-        token_budget: int = TOKEN_BUDGET,
-        max_rows: int = MAX_ROWS,
-    ) -> ClassificationPipeline:
-        """Reads an exported (or unpacked) model folder and runs it once per shape.
-
-        Raises `FileNotFoundError` for a missing file, `ValueError` where labels and logits disagree.
-        """
-        labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-        max_length = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["max_length"]
-        pipeline = cls(
-            OnnxModel(folder / model_file, threads),
-            token_budget,
-            max_rows,
-            TextEncoder((folder / "tokenizer.json").read_text(encoding="utf-8"), max_length),
-            labels["labels"],
-            labels.get("complexity_labels", []),
-        )
-        pipeline.check(pipeline.warm_up(sorted({min(length, max_length) for length in (8, 32, max_length)})))
-        return pipeline
+    @staticmethod
+    def read(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        labels = read_json(folder / "labels.json")
+        return {
+            "encoder": TextEncoder(read_tokenizer(folder), metadata["max_length"]),
+            "labels": labels["labels"],
+            "complexity_labels": labels.get("complexity_labels", []),
+        }
 
     parse = staticmethod(parse_classification)
 
-    def check(self, logits: Logits) -> None:
-        """Raises `ValueError` where labels and logits disagree."""
+    def check(self, logits: Mapping[str, NDArray[np.float32]]) -> None:
         expected = {"logits": len(self.labels)}
         if self.complexity_labels:
             expected["complexity_logits"] = len(self.complexity_labels)

@@ -26,7 +26,7 @@ class _Buffer:
         self._data = b""
         self._place = 0
 
-    def __call__(self, connection: socket.socket, length: int) -> bytes:
+    def __call__(self, connection: socket.socket, length: int) -> bytes | bytearray:
         while len(self._data) - self._place < length:
             piece = connection.recv(PIECE)
             if not piece:

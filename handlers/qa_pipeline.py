@@ -5,8 +5,7 @@ QuestionAnsweringPipeline.load(Path("runs/qa/export")).predict([{"question": "Wh
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.base_pipeline import MODEL_FILE, EncodedInstance, Outputs, Pipeline
-from handlers.onnx_model import OnnxModel, TokenLogits
+from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_tokenizer
+from handlers.onnx_model import TokenLogits
 from handlers.settings import HandlerSettings
 from handlers.text.question_request import QuestionInstance, parse_question
 from handlers.text.request import Request
@@ -23,10 +22,6 @@ from handlers.text.spans import Span, best_spans, extended
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 from handlers.text.windows import Tokens, Window, WindowEncoder
 
-# Padded tokens and rows of one micro-batch: a window alone keeps a core busy, short ones are put together.
-TOKEN_BUDGET = 256
-MAX_ROWS = 16
-MAX_WINDOWS = 64
 OUTPUTS = ["end_logits", "start_logits"]
 
 WindowLogits = list[NDArray[np.float32]]
@@ -41,45 +36,31 @@ class QuestionAnsweringSettings(HandlerSettings):
 
 @dataclass(frozen=True)
 class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]):
-    """`n_best` spans at most are listed, of `max_answer_tokens` tokens at most."""
+    """`n_best` spans at most are listed, of `max_answer_tokens` tokens at most; `temperature`: see `best_spans`."""
 
     settings: ClassVar[type[HandlerSettings]] = QuestionAnsweringSettings
+    usual_budget: ClassVar[int] = 256  # a window alone keeps a core busy, short ones are put together
+    usual_lengths: ClassVar[tuple[int, ...]] = (64, 160)
 
     encoder: WindowEncoder
-    max_windows: int
     n_best: int
     max_answer_tokens: int
+    temperature: float
+    max_windows: int = 64
 
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        model_file: str = MODEL_FILE,
-        threads: int = 1,
-        token_budget: int = TOKEN_BUDGET,
-        max_rows: int = MAX_ROWS,
-        max_windows: int = MAX_WINDOWS,
-    ) -> QuestionAnsweringPipeline:
-        """Reads an exported (or unpacked) model folder and runs it once per shape.
-
-        Raises `FileNotFoundError` for a missing file, `ValueError` where the model is of another task.
-        """
-        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    @staticmethod
+    def read(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         lengths = [metadata[name] for name in ("max_length", "doc_stride", "max_question_length")]
-        pipeline = cls(
-            OnnxModel(folder / model_file, threads),
-            token_budget,
-            max_rows,
-            WindowEncoder((folder / "tokenizer.json").read_text(encoding="utf-8"), *lengths),
-            max_windows,
-            metadata["n_best"],
-            metadata["max_answer_tokens"],
-        )
-        if sorted(pipeline.model.outputs) != OUTPUTS:
-            raise ValueError(f"the model's outputs are {pipeline.model.outputs}, expected {OUTPUTS}: export it again")
-        pipeline.warm_up(sorted({min(length, lengths[0]) for length in (64, 160, lengths[0])}))
-        return pipeline
+        return {
+            "encoder": WindowEncoder(read_tokenizer(folder), *lengths),
+            "n_best": metadata["n_best"],
+            "max_answer_tokens": metadata["max_answer_tokens"],
+            "temperature": metadata.get("temperature", 1.0),  # folders of before it was fitted have none
+        }
+
+    def check(self, logits: Mapping[str, WindowLogits]) -> None:
+        if sorted(logits) != OUTPUTS:
+            raise ValueError(f"the model's outputs are {list(logits)}, expected {OUTPUTS}: export it again")
 
     parse = staticmethod(parse_question)
 
@@ -135,8 +116,14 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
     def _answer(
         self, encoded: EncodedInstance[QuestionInstance, Window], starts: WindowLogits, ends: WindowLogits
     ) -> dict[str, Any]:
-        limits = {"n_best": self.n_best, "max_answer_tokens": self.max_answer_tokens}
-        found = best_spans(encoded.rows, starts, ends, **limits)
+        found = best_spans(
+            encoded.rows,
+            starts,
+            ends,
+            n_best=self.n_best,
+            max_answer_tokens=self.max_answer_tokens,
+            temperature=self.temperature,
+        )
         options = encoded.instance.options
         ranking = _ranked(encoded.instance.context, found.spans, options.top_k)
         no_answer_score = round(found.no_answer_score, 6)
@@ -150,11 +137,9 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
 
 def _ranked(context: str, spans: Sequence[Span], wanted: int) -> list[dict[str, Any]]:
     """The `wanted` best answers with their scores, rounded to six places; the same words at two places are one."""
-    # Once for each end: a context may have a million marks behind one character.
-    ends = {end: extended(context, end) for end in {span.end for span in spans}}
     ranking: dict[str, dict[str, Any]] = {}
     for span in spans:
-        start, end = span.start, ends[span.end]
+        start, end = span.start, extended(context, span.end)
         answer = context[start:end]
         ranking.setdefault(answer, {"answer": answer, "score": round(span.score, 6), "start": start, "end": end})
         if len(ranking) == wanted:

@@ -1,24 +1,30 @@
 """The command line: LightningCLI with a run folder, early stopping, gates and export."""
 
+import pkgutil
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from lightning_modules import tracking
+from lightning_modules import conditions, tracking
+from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
+from lightning_modules.callbacks.fitting_batch import FittingBatch
 from lightning_modules.callbacks.history import History
+from lightning_modules.callbacks.known_monitor import KnownMonitor
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.devices import best_precision
 from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
-from lightning_modules.run import finish, task_of
+from lightning_modules.failures import find_mendable as find_mendable  # noqa: PLC0414  # distillation.cost has it from here
+from lightning_modules.failures import quiet_libraries
+from lightning_modules.run import finish, task_for, task_of
 from lightning_modules.settings import Export
 from lightning_modules.tuning.space import Search
 
@@ -33,7 +39,15 @@ class BundleCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, required=True, help="the model's name, and its folder under runs_dir")
         parser.add_argument("--runs_dir", type=str, default="runs", help="where run folders are made")
+        parser.add_argument("--enable", type=bool, default=True, help="false: skip the stage, with exit code 0")
+        parser.add_argument("--require_cuda", type=bool, default=False, help="true: skip the stage where there is none")
         parser.add_argument("--mlflow", type=bool, default=False, help="log to MLflow too (MLFLOW_TRACKING_URI)")
+        parser.add_argument(
+            "--auto_batch_size",
+            type=bool,
+            default=False,
+            help="run as many rows at a time as fit into memory, and accumulate them to data.batch_size",
+        )
         parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the students of `distil`")
         parser.add_class_arguments(Gate, "gate")
         parser.add_class_arguments(Export, "export")
@@ -50,6 +64,8 @@ class BundleCLI(LightningCLI):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
+        if self.subcommand and skipped(self.settings, self.subcommand):
+            sys.exit()
         trainer = self.settings["trainer"]
         if trainer["precision"] is None:
             trainer["precision"] = best_precision(trainer["accelerator"])
@@ -57,6 +73,9 @@ class BundleCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
         trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))  # type: ignore[attr-defined]
+        if self.settings["auto_batch_size"]:
+            trainer.callbacks.append(FittingBatch())  # type: ignore[attr-defined]
+        trainer.strategy.checkpoint_io = WholeCheckpointIO()
         return trainer
 
     def before_fit(self) -> None:
@@ -74,6 +93,8 @@ class BundleCLI(LightningCLI):
             gate=self._initialised("gate"),
             settings=self._initialised("export"),
         )
+        if not misses:
+            conditions.clear(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             tracking.publish(logger, self.settings["name"], Path(self.trainer.default_root_dir), passed=not misses)
         if misses:
@@ -96,6 +117,20 @@ class BundleCLI(LightningCLI):
 
     def mlflow_logger(self, name: str, runs_dir: str) -> Logger:
         return tracking.make_logger(name, runs_dir, run_name="fit")
+
+
+def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
+    """Whether the stage is not to run, by its settings, which is then recorded in the `folder` [the run's]."""
+    why = conditions.skip_reason(enable=settings["enable"], require_cuda=settings["require_cuda"])
+    if why is not None:
+        record_skip(settings, stage, why, folder)
+    return why is not None
+
+
+def record_skip(settings: Any, stage: str, why: str, folder: Path | None = None) -> None:
+    run = folder or Path(run_folder(settings["runs_dir"], settings["name"]))
+    figures = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gated
+    conditions.skip(run, name=settings["name"], stage=stage, why=why, figures=figures)
 
 
 def backbone_of(model: Any) -> str:
@@ -152,37 +187,40 @@ def write_config(parser: LightningArgumentParser, config: Any, folder: Path) -> 
 SETTINGS: dict[str, Any] = {
     "save_config_callback": RunConfig,
     # the sanity check takes the whole validation part: its figures are those before training
-    "trainer_defaults": {"callbacks": [History(), StepSeed(), Throughput()], "num_sanity_val_steps": -1},
+    "trainer_defaults": {
+        "callbacks": [History(), KnownMonitor(), StepSeed(), Throughput()],
+        "num_sanity_val_steps": -1,
+    },
     "auto_configure_optimizers": False,
     # a misspelt option must not be taken for a longer one
     "parser_kwargs": {"allow_abbrev": False},
 }
 
 
+# Commands beside `fit`: where each is, and what it does.
+COMMANDS = {
+    "distil": ("lightning_modules.distillation.run", "trains students with and without a teacher"),
+    "tune": ("lightning_modules.tuning.command", "searches the best settings"),
+    "compare": ("lightning_modules.comparison.command", "puts finished models side by side"),
+}
+HELP = "Further commands, each with its own --help: " + "; ".join(
+    f"{name} {does}" for name, (_, does) in COMMANDS.items()
+)
+
+
 def main(args: list[str] | None = None) -> None:
     """Runs the command line; what a person can mend ends as one line and exit code 2."""
     args = sys.argv[1:] if args is None else args
+    quiet_libraries()
     try:
-        if args[:1] == ["distil"]:
-            from lightning_modules.distillation.run import distil  # it needs this module
-
-            distil(args[1:])
-        elif args[:1] == ["tune"]:
-            from lightning_modules.tuning.command import tune
-
-            tune(args[1:])
+        if args and args[0] in COMMANDS:
+            module, _ = COMMANDS[args[0]]
+            getattr(import_module(module), args[0])(args[1:])  # they need this module
         else:
-            BundleCLI(args=args, **SETTINGS)
+            BundleCLI(args=args, **{**SETTINGS, "parser_kwargs": {**SETTINGS["parser_kwargs"], "epilog": HELP}})
     except Exception as error:
         mendable = find_mendable(error)
         if mendable is None:
             raise
-        print(f"error: {mendable}".strip(), file=sys.stderr)
+        print(f"error: {mendable}", file=sys.stderr)
         sys.exit(2)
-
-
-def find_mendable(error: BaseException | None) -> BaseException | None:
-    """The wrong setting that an exception is or was raised from: the argument parser wraps what constructors raise."""
-    while error is not None and not isinstance(error, UserError | MisconfigurationException):
-        error = error.__cause__ or error.__context__
-    return error

@@ -3,6 +3,7 @@
 import resource
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,12 @@ TASKS: dict[type[FineTuner], type[Task]] = {Classifier: ClassificationTask, Ques
 
 def task_of(model: FineTuner) -> type[Task]:
     """What evaluates and exports this model."""
-    return next(task for kind, task in TASKS.items() if isinstance(model, kind))
+    return task_for(type(model))
+
+
+def task_for(kind: type[FineTuner]) -> type[Task]:
+    """What evaluates and exports models of this class."""
+    return next(task for base, task in TASKS.items() if issubclass(kind, base))
 
 
 def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export) -> list[str]:
@@ -60,6 +66,7 @@ def evaluate(
     outputs = torch_outputs(task.network, task.rows)
     if not all(np.isfinite(row).all() for values in outputs.values() for row in values):
         raise UserError("training diverged: the model answers no numbers; lower --model.learning_rate")
+    task.calibrate(partial(torch_outputs, task.network))
 
     staged = folder / "export.partial"
     shutil.rmtree(staged, ignore_errors=True)
@@ -91,6 +98,8 @@ def load_best(trainer: Trainer, model: FineTuner) -> None:
     path = best_checkpoint(trainer).best_model_path
     if not path:
         raise UserError("no best checkpoint was kept: training has to reach a validation, and to save one")
+    if not Path(path).is_file():
+        raise UserError(f"the best checkpoint {path} is not there any more: put it back, or train anew")
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     model.load_state_dict(checkpoint["state_dict"])
 

@@ -51,6 +51,22 @@ def find_target(port: int | None = None, servers: Path = SERVERS) -> Target:
     return Target(_url(folder), token)
 
 
+@dataclass(frozen=True)
+class Local:
+    """A server on this machine: its Java process, and where its metrics are."""
+
+    pid: int
+    metrics: str
+
+
+def local_server(target: Target, servers: Path = SERVERS) -> Local | None:
+    """What is known of the target's processes; None where it was not started from this folder."""
+    for path in servers.glob("*/server.json"):
+        if (record := _record(path)) and record["urls"]["inference"] == target.url:
+            return Local(record["pid"], record["urls"]["metrics"])
+    return None
+
+
 def _record(path: Path) -> dict[str, Any] | None:
     """A server that is starting or stopping may have half a record."""
     try:

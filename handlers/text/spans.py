@@ -15,6 +15,8 @@ from handlers.text.windows import Window
 Floats = NDArray[np.float32]
 # Joins the characters around it into one; as do the marks of Unicode's categories Mn, Mc and Me with the one before.
 ZERO_WIDTH_JOINER = "\u200d"
+# Behind one character: the longest emoji, and scripts that stack vowels, have about ten.
+MAX_MARKS = 32
 
 
 @dataclass(frozen=True)
@@ -44,31 +46,46 @@ def best_spans(
     *,
     n_best: int = 20,
     max_answer_tokens: int = 30,
+    temperature: float = 1.0,
 ) -> Spans:
     """The `n_best` spans of at most `max_answer_tokens` context tokens over all windows of one question.
 
-    A span's logit is the sum of its start and end logit, that of no answer the sum at the first token, in the window
-    where it is lowest, as in BERT's run_squad. Probabilities are a softmax over all allowed spans of all windows and no
-    answer. A range that two windows hold is a span of its own in both; the better one is told.
+    Probabilities are a softmax over all allowed spans of all windows and no answer, their logits (`all_logits`) divided
+    by `temperature`, which changes no order. A range that two windows hold is a span of its own in both; the better one
+    is told.
 
     Args:
         start_logits, end_logits: of each window, [tokens].
+        temperature: above 0; below 1, high probabilities become higher.
     """
-    logits = [
-        span_logits(start[_context(window)], end[_context(window)], max_answer_tokens)
-        for window, start, end in zip(windows, start_logits, end_logits, strict=True)
-    ]
-    no_answer = min(float(start[0]) + float(end[0]) for start, end in zip(start_logits, end_logits, strict=True))
+    logits, no_answer = all_logits(windows, start_logits, end_logits, max_answer_tokens)
     highest = max([no_answer, *(float(window.max()) for window in logits if window.size)])
-    total = np.exp(no_answer - highest) + sum(np.exp(window - highest, dtype=np.float64).sum() for window in logits)
+    parts = [np.exp((window - highest) / temperature, dtype=np.float64).sum() for window in logits]
+    silent = np.exp((no_answer - highest) / temperature)
+    total = silent + sum(parts)
     best: dict[tuple[int, int], float] = {}
     for window, values in zip(windows, logits, strict=True):
         for start, length, logit in _largest(values, n_best):
             characters = window.offsets[start][0], window.offsets[start + length][1]
             best[characters] = max(logit, best.get(characters, -np.inf))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
-    spans = [Span(*characters, float(np.exp(logit - highest) / total)) for characters, logit in ranked]
-    return Spans(spans, float(np.exp(no_answer - highest) / total))
+    spans = [Span(*characters, float(np.exp((logit - highest) / temperature) / total)) for characters, logit in ranked]
+    return Spans(spans, float(silent / total))
+
+
+def all_logits(
+    windows: Sequence[Window], start_logits: Sequence[Floats], end_logits: Sequence[Floats], max_answer_tokens: int
+) -> tuple[list[Floats], float]:
+    """The logits of each window's allowed spans, [tokens, lengths] as by `span_logits`, and that of no answer.
+
+    A span's logit is the sum of its start and end logit, that of no answer the sum at the first token, in the window
+    where it is lowest, as in BERT's run_squad.
+    """
+    logits = [
+        span_logits(start[_context(window)], end[_context(window)], max_answer_tokens)
+        for window, start, end in zip(windows, start_logits, end_logits, strict=True)
+    ]
+    return logits, min(float(start[0]) + float(end[0]) for start, end in zip(start_logits, end_logits, strict=True))
 
 
 def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
@@ -81,11 +98,12 @@ def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
 
 
 def extended(context: str, end: int) -> int:
-    """`end` moved behind the marks that belong to the character before it, so that none is cut off.
+    """`end` moved behind the marks that belong to the character before it, `MAX_MARKS` at most.
 
     The tokenizer drops combining marks, so no token's range holds them.
     """
-    while 0 < end < len(context) and _belongs(context[end - 1], context[end]):
+    last = min(end + MAX_MARKS, len(context))
+    while 0 < end < last and _belongs(context[end - 1], context[end]):
         end += 1
     return end
 

@@ -1,4 +1,4 @@
-"""Exported classifiers side by side on the same rows: quality over seeds, size, and speed in the same run.
+"""Exported models of one task side by side on the same rows: quality over seeds, size, and speed in the same run.
 
 Each is measured as it is served, by ONNX Runtime: fp32 and INT8.
 """
@@ -11,48 +11,81 @@ from typing import Any
 import numpy as np
 import torch
 
+from handlers.base_pipeline import Pipeline
 from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.answer_metric import evaluate
+from handlers.text.payload import Payload
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.export import files
 from lightning_modules.export.benchmark import Run, compare_speed
 from lightning_modules.export.forms import SPEED_ROWS, size_mb
-from lightning_modules.export.reading import parameters
+from lightning_modules.export.reading import parameters, read_json
 
 FORMS = {"fp32": files.FP32, "int8": files.INT8}
+PIPELINES: dict[str, type[Pipeline[Any, Any, Any]]] = {
+    "text-classification": ClassificationPipeline,
+    "question-answering": QuestionAnsweringPipeline,
+}
 QUALITY = ("accuracy", "macro_f1")
+QUESTIONS_AT_ONCE = 64
 
 Figures = dict[str, dict[str, float]]  # by form, then by name
 Row = dict[str, Any]
 
 
 def judged(folder: Path, data: ClassificationData) -> Figures:
-    """Accuracy and macro F1 of each form of an exported classifier on the test rows, in its own tokenizer."""
-    test, labels = data.tables["test"].rows, data.labels
-    texts = list(test["text"])
-    targets = np.array([labels.index(label) for label in test["label"]])
+    """`judged_texts` on the test rows of the data."""
+    test = data.tables["test"].rows
+    return judged_texts(folder, test["text"][:], test["label"][:], data.labels)
+
+
+def judged_texts(folder: Path, texts: Sequence[str], targets: Sequence[str], labels: Sequence[str]) -> Figures:
+    """Accuracy and macro F1 of each form of an exported classifier, in its own tokenizer.
+
+    Args:
+        folder: of a model that knows the `labels`, in any order.
+        targets: of each text, its label.
+    """
+    numbers = np.array([labels.index(target) for target in targets])
     figures = {}
     for form in FORMS:
         pipeline = load(folder, form)
+        assert isinstance(pipeline, ClassificationPipeline)
         logits = pipeline.logits(token_ids(pipeline, texts))[0]["logits"]
         columns = [pipeline.labels.index(label) for label in labels]
-        metrics = classification_metrics(Predictions(texts, list(labels), targets, softmax(logits[:, columns])))
+        metrics = classification_metrics(Predictions(list(texts), list(labels), numbers, softmax(logits[:, columns])))
         figures[form] = {name: metrics[name] for name in QUALITY}
     return figures
 
 
+def judged_questions(folder: Path, requests: Sequence[Payload], references: Sequence[Sequence[str]]) -> Figures:
+    """F1 and exact match of each form of an exported model for questions; `references` are the answers to each."""
+    figures = {}
+    for form in FORMS:
+        pipeline = load(folder, form)
+        answers: list[str] = []
+        for start in range(0, len(requests), QUESTIONS_AT_ONCE):
+            found = pipeline.predict(requests[start : start + QUESTIONS_AT_ONCE])
+            answers += [answer["answer"] for answer in found]
+        official = evaluate(zip(answers, references, strict=True))
+        figures[form] = {name: official[name] / 100 for name in ("f1", "exact_match")}
+    return figures
+
+
 def comparison_rows(
-    models: Mapping[str, Path], figures: Mapping[str, Sequence[Figures]], texts: Sequence[str]
+    models: Mapping[str, Path], figures: Mapping[str, Sequence[Figures]], requests: Sequence[Payload]
 ) -> list[Row]:
     """One row for each model and form.
 
     Args:
         models: exported folder of each model, whose size and speed are told.
-        figures: `judged` of each model, once for each of its seeds.
-        texts: on which speed is measured, all models and forms in turns.
+        figures: `judged…` of each model, once for each of its seeds.
+        requests: on which speed is measured, all models and forms in turns; texts, or what clients send.
     """
-    speed = speeds(models, texts)
+    speed = speeds(models, requests)
     return [
         {
             "model": model,
@@ -71,25 +104,29 @@ def comparison_rows(
 def spread(seeds: Sequence[Mapping[str, float]]) -> Row:
     """Mean and sample standard deviation of each figure over the seeds; the latter is None for one seed."""
     row: Row = {}
-    for name in QUALITY:
+    for name in seeds[0]:
         values = [figures[name] for figures in seeds]
         row[name] = float(np.mean(values))
         row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return row
 
 
-def speeds(models: Mapping[str, Path], texts: Sequence[str]) -> dict[tuple[str, str], Row]:
-    """Latency of one row and rows a second in batches of 32, with as many threads as torch has."""
-    chosen = [texts[i] for i in np.linspace(0, len(texts) - 1, min(SPEED_ROWS, len(texts)), dtype=int)]
+def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tuple[str, str], Row]:
+    """Latency of one request and requests a second in batches of 32, tokenised ahead, with torch's number of threads.
+
+    A text is one row of a model; a question has as many as its context has windows.
+    """
+    chosen = [requests[i] for i in np.linspace(0, len(requests) - 1, min(SPEED_ROWS, len(requests)), dtype=int)]
     runs: dict[str, Run] = {}
     names = {}
     for model, folder in models.items():
         for form in FORMS:
             pipeline = load(folder, form)
+            encoded = pipeline.encode([pipeline.parse(request) for request in chosen]).requests
             name = f"{model} {form}"
             names[name] = (model, form)
-            runs[name] = partial(_run, pipeline, token_ids(pipeline, chosen))
-    # Each model has token ids of its own for a text, so what is handed round are the texts' numbers.
+            runs[name] = partial(_run, pipeline, [[row.ids for row in request.rows] for request in encoded])
+    # Each model has token ids of its own for a request, so what is handed round are the requests' numbers.
     taken = compare_speed(runs, [[i] for i in range(len(chosen))], repeats=3, seconds=60)
     return {
         names[name]: {"latency_ms_p50": speed.latency_ms_p50, "rows_per_second": speed.rows_per_second}
@@ -97,13 +134,17 @@ def speeds(models: Mapping[str, Path], texts: Sequence[str]) -> dict[tuple[str, 
     }
 
 
-def load(folder: Path, form: str) -> ClassificationPipeline:
-    return ClassificationPipeline.load(folder, model_file=FORMS[form], threads=torch.get_num_threads())
+def load(folder: Path, form: str) -> Pipeline[Any, Any, Any]:
+    """A form of an exported folder, by its task."""
+    pipeline = PIPELINES[read_json(folder / "metadata.json")["task"]]
+    return pipeline.load(folder, model_file=FORMS[form], threads=torch.get_num_threads())
 
 
 def token_ids(pipeline: ClassificationPipeline, texts: Sequence[str]) -> list[list[int]]:
     return [row.ids for row in pipeline.encoder.encode(texts)]
 
 
-def _run(pipeline: ClassificationPipeline, rows: Sequence[list[int]], numbers: Sequence[list[int]]) -> object:
-    return pipeline.logits([rows[i] for (i,) in numbers])
+def _run(
+    pipeline: Pipeline[Any, Any, Any], rows: Sequence[Sequence[list[int]]], numbers: Sequence[list[int]]
+) -> object:
+    return pipeline.logits([ids for (i,) in numbers for ids in rows[i]])

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from handlers.text.spans import Floats, Spans, best_spans, extended
-from handlers.text.windows import WindowEncoder
+from handlers.text.windows import Window, WindowEncoder
 from lightning_modules.data.batching import LengthGroupedSampler, on_cuda
 from lightning_modules.data.hub import with_test
+from lightning_modules.data.question_files import Questions, read_hub, read_questions
 from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
 from lightning_modules.data.splits import with_missing_parts
-from lightning_modules.data.squad_files import Questions, read_hub, read_questions
 from lightning_modules.data.tables import BadRows
 from lightning_modules.errors import UserError
 from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
@@ -152,15 +152,27 @@ class QuestionData(LightningDataModule):
             yield answer, self.references("val", int(question))
 
     def answer(
-        self, part: str, question: int, start_logits: Sequence[Floats], end_logits: Sequence[Floats]
+        self,
+        part: str,
+        question: int,
+        start_logits: Sequence[Floats],
+        end_logits: Sequence[Floats],
+        temperature: float = 1.0,
     ) -> tuple[str, Spans]:
         """The best answer's text ("" where there is none), and all spans; logits of each window, [tokens]."""
-        windows = [as_window(self.tokenised[part][i]) for i in self.windows_of[part][question]]
         spans = best_spans(
-            windows, start_logits, end_logits, n_best=self.n_best, max_answer_tokens=self.max_answer_tokens
+            self.windows(part, question),
+            start_logits,
+            end_logits,
+            n_best=self.n_best,
+            max_answer_tokens=self.max_answer_tokens,
+            temperature=temperature,
         )
         context = self.parts[part].rows[question]["context"]
         return next((context[s.start : extended(context, s.end)] for s in spans.spans), ""), spans
+
+    def windows(self, part: str, question: int) -> list[Window]:
+        return [as_window(self.tokenised[part][i]) for i in self.windows_of[part][question]]
 
     def references(self, part: str, question: int) -> list[str]:
         texts: list[str] = self.parts[part].rows[question]["answers"]["text"]

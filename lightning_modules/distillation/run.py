@@ -19,8 +19,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from lightning_modules import tracking
-from lightning_modules.cli import SETTINGS, BundleCLI, SettingsCLI, run_folder, write_config
+from lightning_modules import conditions, tracking
+from lightning_modules.cli import SETTINGS, BundleCLI, SettingsCLI, record_skip, run_folder, skipped, write_config
 from lightning_modules.comparison.figures import comparison_rows, judged
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation.distiller import Distiller
@@ -65,6 +65,8 @@ def distil(args: list[str]) -> None:
     command = SettingsCLI(args=args, run=False, **SETTINGS)
     settings = command.settings
     check(settings)
+    if skipped(settings, "distil") or without_teacher(settings):
+        return
     folder = Path(run_folder(settings.runs_dir, settings.name))
     teacher = load_teacher(settings.model.init_args.teacher)
     for logger in ("lightning.pytorch", "lightning.fabric"):
@@ -84,6 +86,16 @@ def distil(args: list[str]) -> None:
     replace(chosen[DISTILLED].folder / "report", folder / "report")
     compare(folder, settings, teacher, done, chosen, made.datamodule)
     deliver(chosen[DISTILLED], folder / "export")
+    conditions.clear(folder)
+
+
+def without_teacher(settings: Any) -> bool:
+    """Whether the teacher is a run that was skipped, and its student is therefore; an earlier export is not taken."""
+    teacher = settings.model.init_args.teacher
+    why = conditions.why_skipped(Path(teacher))
+    if why is not None:
+        record_skip(settings, "distil", f"its teacher {teacher} was skipped ({why})")
+    return why is not None
 
 
 def check(settings: Any) -> None:
@@ -139,7 +151,7 @@ def trained(made: BundleCLI, kind: str, seed: int, name: str, teacher: Teacher) 
 def identity(made: BundleCLI, teacher: Teacher) -> str:
     """Of a student's settings, its teacher and its rows: when it changes, the student has to be trained anew."""
     settings = made.config.clone()
-    for key in ("seeds", "tune", "mlflow"):  # the student is the same, whatever these are
+    for key in ("seeds", "tune", "mlflow", "enable", "require_cuda"):  # the student is the same, whatever these are
         settings.pop(key, None)
     rows = [part._fingerprint for part in made.datamodule.tokenised.values()]
     dumped = made.parser.dump(settings, skip_none=False, skip_validation=True)

@@ -1,6 +1,7 @@
 """Writes a comparison of models: figures as JSON, a picture of quality against speed, and one HTML page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lightning_modules.evaluation.page import draw_pictures, write_json, write_p
 Row = Mapping[str, Any]
 Gain = dict[str, float | bool | None]
 MARKERS = "osD^vPX*"
+# Of the tasks, the one to draw first.
+QUALITY = {"accuracy": "accuracy", "macro_f1": "macro F1", "f1": "F1", "exact_match": "exact match"}
 
 
 def write_comparison(
@@ -40,7 +43,9 @@ def write_comparison(
         pictures,
         name=name,
         metrics={},
-        rows=[told(row) for row in rows],
+        rows=[told(row, rows) for row in rows],
+        over_seeds=over_seeds(rows),
+        quality=QUALITY[quality(rows)[0]],
         gains=gains,
         facts=facts,
     )
@@ -64,20 +69,30 @@ def gains(rows: Sequence[Row], model: str, other: str) -> dict[str, Gain]:
     return by_form
 
 
-def told(row: Row) -> dict[str, Any]:
+def quality(rows: Sequence[Row]) -> list[str]:
+    """The figures of quality that the rows have, the one to draw first."""
+    return [figure for figure in QUALITY if figure in rows[0]]
+
+
+def over_seeds(rows: Sequence[Row]) -> bool:
+    return any(row["seeds"] > 1 for row in rows)
+
+
+def told(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     """A row as the page and the terminal show it: deviations beside their means, in per cent."""
     shown: dict[str, Any] = {"model": row["model"], "form": row["form"]}
-    for figure in ("accuracy", "macro_f1"):
+    for figure in quality(rows):
         deviation = row[f"{figure}_std"]
         around = "" if deviation is None else f" ± {100 * deviation:.2f}"
-        shown[f"{figure}, %"] = f"{100 * row[figure]:.2f}{around}"
-    return shown | {key: row[key] for key in ("seeds", "parameters", "size_mb", "latency_ms_p50", "rows_per_second")}
+        shown[f"{QUALITY[figure]}, %"] = f"{100 * row[figure]:.2f}{around}"
+    facts = ("parameters", "size_mb", "latency_ms_p50", "rows_per_second")
+    return shown | {key: row[key] for key in (("seeds", *facts) if over_seeds(rows) else facts)}
 
 
 def as_text(rows: Sequence[Row]) -> str:
     """The table for a terminal."""
-    cells = [[_cell(value) for value in told(row).values()] for row in rows]
-    table = [[key.replace("_", " ") for key in told(rows[0])], *cells]
+    shown = [told(row, rows) for row in rows]
+    table = [[key.replace("_", " ") for key in shown[0]], *([_cell(value) for value in row.values()] for row in shown)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     return "\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in table)
 
@@ -87,18 +102,19 @@ def _cell(value: Any) -> str:
 
 
 def comparison_picture(rows: Sequence[Row], theme: Theme = LIGHT) -> bytes:
-    """Accuracy, with its deviation over the seeds, against the rows a second; a marker for each model."""
+    """Accuracy (or F1), with its deviation over the seeds, against the rows a second; a marker for each model."""
+    drawn = quality(rows)[0]
     models = list(dict.fromkeys(row["model"] for row in rows))
     with drawing(theme):
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         axes = figure.add_subplot()
         for form, colour in (("fp32", theme.second), ("int8", theme.accent)):
-            for model, marker in zip(models, MARKERS, strict=False):
+            for model, marker in zip(models, cycle(MARKERS), strict=False):
                 row = next(row for row in rows if (row["model"], row["form"]) == (model, form))
-                deviation = 100 * (row["accuracy_std"] or 0)
-                place = row["rows_per_second"], 100 * row["accuracy"]
+                deviation = 100 * (row[f"{drawn}_std"] or 0)
+                place = row["rows_per_second"], 100 * row[drawn]
                 axes.errorbar(*place, yerr=deviation, marker=marker, color=colour, capsize=3, label=f"{model}, {form}")
-        axes.set(xscale="log", xlabel="rows a second, batches of 32", ylabel="accuracy, %")
+        axes.set(xscale="log", xlabel="rows a second, batches of 32", ylabel=f"{QUALITY[drawn]}, %")
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.grid(color=theme.faint, linewidth=0.7)

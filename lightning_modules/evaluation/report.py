@@ -6,17 +6,17 @@ from typing import Any
 
 from lightning_modules.evaluation.calibration import calibration_bins
 from lightning_modules.evaluation.drawing import Theme
+from lightning_modules.evaluation.evaluation_page import write_evaluation
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics, confusion_counts
 from lightning_modules.evaluation.mistakes import confident_errors, confused_pairs, examples
-from lightning_modules.evaluation.page import draw_pictures, write_json, write_page
-from lightning_modules.evaluation.plots import calibration_picture, confusion_picture, history_picture
+from lightning_modules.evaluation.plots import calibration_picture, confusion_picture
 
 KEPT_ERRORS = 100  # in errors.json
 SHOWN_ERRORS = 25
 SHOWN_PAIRS = 15
 SHOWN_EXAMPLES = 12
 SHOWN_CLASSES = 25  # the rest is folded
-PICTURES = ("confusion_matrix", "complexity_confusion_matrix", "calibration", "history")
+PICTURES = ("confusion_matrix", "complexity_confusion_matrix", "calibration")
 
 
 def write_report(
@@ -25,16 +25,11 @@ def write_report(
     """Writes `metrics.json`, `errors.json`, the pictures and `report.html` into `out`, and returns the metrics.
 
     Args:
-        out: folder, made where missing; a former report in it is replaced.
-        name: of the model, the page's title.
+        out, name: see `write_evaluation`.
         intent: answers of the label head on the test set.
         complexity: answers of the complexity head on the rows that have a level; None: no such head.
-        extras: what the page tells beside the predictions; each key is optional and is kept in `metrics.json`.
-            `baseline`: `accuracy` and `macro_f1` of a simple model on the same rows.
-            `gate`: `Gate.verdict`.
-            `comparison`: a row for each exported format; the keys of the rows are the columns.
-            `history`: rows with `epoch`, `step` and any of `train_loss`, `val_loss`, `val_macro_f1`.
-            `training`, `data`: settings and counts, nested as they come.
+        extras: what the page tells beside the predictions, as `metrics` of `write_evaluation`; and `baseline`:
+            `accuracy` and `macro_f1` of a simple model on the same rows. Kept in `metrics.json`.
 
     Returns:
         `classification_metrics` of `intent`, with those of `complexity` under that key, and the extras.
@@ -43,9 +38,6 @@ def write_report(
     if complexity:
         metrics["complexity"] = classification_metrics(complexity)
     metrics |= extras
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "metrics.json", metrics)
-    write_json(out / "errors.json", confident_errors(intent, KEPT_ERRORS))
 
     def draw(theme: Theme) -> Iterator[tuple[str, bytes]]:
         yield "confusion_matrix", confusion_picture(intent.labels, confusion_counts(intent), theme)
@@ -53,19 +45,19 @@ def write_report(
         if complexity:
             counts = confusion_counts(complexity)
             yield "complexity_confusion_matrix", confusion_picture(complexity.labels, counts, theme)
-        if extras.get("history"):
-            yield "history", history_picture(extras["history"], theme)
 
-    write_page(
-        out / "report.html",
+    write_evaluation(
+        out,
+        name,
         "report.html.j2",
-        draw_pictures(out, draw, PICTURES),
-        name=name,
         metrics=metrics,
+        errors=confident_errors(intent, KEPT_ERRORS),
+        draw=draw,
+        known=PICTURES,
         classes=_worst_first(metrics["per_class"]),
         shown_classes=SHOWN_CLASSES,
         pairs=confused_pairs(intent, SHOWN_PAIRS),
-        errors=confident_errors(intent, SHOWN_ERRORS),
+        shown_errors=confident_errors(intent, SHOWN_ERRORS),
         wrong=int((~intent.right).sum()),
         examples=examples(intent, SHOWN_EXAMPLES),
     )

@@ -1,6 +1,6 @@
 """The text classifier as a Lightning module: losses and metrics."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -8,8 +8,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from lightning_modules.models.backbones import EMBEDDED
-from lightning_modules.models.fine_tuner import FineTuner, trainable_encoder
+from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.network import Pooling, TextClassifier
 
 IGNORED = -100  # the target of a row without a complexity; cross_entropy's default ignore_index
@@ -19,67 +18,39 @@ class Classifier(FineTuner):
     """Fine-tunes an encoder with a label head and an optional complexity head, trained jointly.
 
     Args:
-        backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
         labels: label names in the order of the logits; linked from the data.
         complexity_labels: complexity levels in order; empty: no complexity head; linked from the data.
         class_counts: training rows of each label; linked from the data.
         pooling: how token vectors become one: the first (`cls`), their mean or maximum, or learned attention.
         layer_norm: normalise the pooled vector before the heads.
         dropout: on the pooled vector.
-        encoder_dropout: inside the encoder; null: as it was pretrained.
         layers: how many of the encoder's layers to keep, evenly spread from the first; null: all.
-        freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
-        gradient_checkpointing: trade time for memory.
         complexity_weight: weight of the complexity loss beside the label loss.
         label_smoothing: share of the target spread over all labels.
         class_weights: `balanced` weighs each label by the inverse of its frequency.
-        learning_rate: peak, of the encoder.
-        head_learning_rate: peak, of pooling and heads; null: the encoder's.
-        weight_decay: AdamW's, not on biases and normalisation.
-        warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
 
     network: TextClassifier
 
     def __init__(
         self,
-        backbone: str = EMBEDDED,
         labels: tuple[str, ...] = (),
         complexity_labels: tuple[str, ...] = (),
         class_counts: tuple[int, ...] = (),
         pooling: Pooling = "mean",
         layer_norm: bool = False,
         dropout: float = 0.1,
-        encoder_dropout: float | None = None,
         layers: int | None = None,
-        freeze_layers: int = 0,
-        gradient_checkpointing: bool = False,
         complexity_weight: float = 0.3,
         label_smoothing: float = 0.0,
         class_weights: Literal["none", "balanced"] = "none",
-        learning_rate: float = 5e-5,
-        head_learning_rate: float | None = None,
-        weight_decay: float = 0.01,
-        warmup: float = 0.1,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            head_learning_rate=head_learning_rate,
-            weight_decay=weight_decay,
-            warmup=warmup,
-        )
-        self.save_hyperparameters()
+        super().__init__(**kwargs)
         self.complexity_weight = complexity_weight
         self.label_smoothing = label_smoothing
-        encoder = trainable_encoder(
-            backbone,
-            layers=layers,
-            freeze_layers=freeze_layers,
-            dropout=encoder_dropout,
-            gradient_checkpointing=gradient_checkpointing,
-        )
+        encoder = self.trainable_encoder(layers)
         self.network = TextClassifier(encoder, len(labels), len(complexity_labels), pooling, layer_norm, dropout)
-        self.network.train()  # from_pretrained leaves an encoder without its dropout
         self.label_weights: Tensor | None
         balanced = [sum(class_counts) / len(class_counts) / count for count in class_counts]
         self.register_buffer("label_weights", torch.tensor(balanced) if class_weights == "balanced" else None, False)

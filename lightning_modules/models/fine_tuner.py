@@ -3,12 +3,13 @@
 from typing import Any
 
 import torch
-from lightning import LightningModule
+from lightning import Callback, LightningModule
 from torch import nn
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
+from lightning_modules.callbacks.moved_run import MovedRun
 from lightning_modules.errors import UserError
-from lightning_modules.models.backbones import encoder_layers, keep_layers, load_encoder
+from lightning_modules.models.backbones import EMBEDDED, encoder_layers, keep_layers, load_encoder
 from lightning_modules.models.network import Network
 
 PLAIN_ATTENTION_TOKENS = 240
@@ -17,9 +18,15 @@ PLAIN_ATTENTION_TOKENS = 240
 class FineTuner(LightningModule):
     """A subclass sets `network`, which holds the encoder as `encoder` and answers a dict of logits by output name.
 
+    It makes it on `trainable_encoder`, and hands the settings that are not its own on. All of both are hyperparameters.
+
     Args:
+        backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
+        encoder_dropout: inside the encoder; null: as it was pretrained. Without it, a step on a CPU takes two thirds.
+        freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
+        gradient_checkpointing: trade time for memory.
         learning_rate: peak, of the encoder.
-        head_learning_rate: peak, of what stands on the encoder; None: the encoder's.
+        head_learning_rate: peak, of what stands on the encoder; null: the encoder's.
         weight_decay: AdamW's, not on biases and normalisation.
         warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
@@ -27,15 +34,47 @@ class FineTuner(LightningModule):
     network: Network
 
     def __init__(
-        self, *, learning_rate: float, head_learning_rate: float | None, weight_decay: float, warmup: float
+        self,
+        backbone: str = EMBEDDED,
+        encoder_dropout: float | None = None,
+        freeze_layers: int = 0,
+        gradient_checkpointing: bool = False,
+        learning_rate: float = 5e-5,
+        head_learning_rate: float | None = None,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters()
         if warmup < 0:
             raise UserError(f"model.warmup is {warmup}: give a number of steps, or a share of them below 1")
+        self.backbone = backbone
+        self.encoder_dropout = encoder_dropout
+        self.freeze_layers = freeze_layers
+        self.gradient_checkpointing = gradient_checkpointing
         self.learning_rate = learning_rate
         self.head_learning_rate = learning_rate if head_learning_rate is None else head_learning_rate
         self.weight_decay = weight_decay
         self.warmup = warmup
+
+    def trainable_encoder(self, layers: int | None = None) -> PreTrainedModel:
+        """The backbone as the settings have it, in training mode; `layers`: see `keep_layers`, None keeps all."""
+        encoder = load_encoder(self.backbone)
+        if layers is not None:
+            keep_layers(encoder, layers)
+        freeze(encoder, self.freeze_layers)
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler.requires_grad_(False)  # BERT's own, not used here: DDP would wait for its gradients
+        if self.encoder_dropout is not None:
+            for module in encoder.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = self.encoder_dropout
+        if self.gradient_checkpointing:
+            encoder.gradient_checkpointing_enable()
+        return encoder.train()  # from_pretrained leaves it without its dropout
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [MovedRun()]
 
     def setup(self, stage: str) -> None:
         length = self.trainer.datamodule.max_length  # type: ignore[attr-defined]  # set by the trainer
@@ -70,30 +109,6 @@ class FineTuner(LightningModule):
             {"params": parameters, "lr": rates[encoder], "weight_decay": self.weight_decay * decays}
             for (encoder, decays), parameters in groups.items()
         ]
-
-
-def trainable_encoder(
-    backbone: str,
-    *,
-    layers: int | None = None,
-    freeze_layers: int,
-    dropout: float | None,
-    gradient_checkpointing: bool,
-) -> PreTrainedModel:
-    """The encoder of `backbone`, ready for training; `layers`: see `keep_layers`, None keeps all."""
-    encoder = load_encoder(backbone)
-    if layers is not None:
-        keep_layers(encoder, layers)
-    freeze(encoder, freeze_layers)
-    if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler.requires_grad_(False)  # BERT's own, not used here: DDP would wait for its gradients
-    if dropout is not None:
-        for module in encoder.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = dropout
-    if gradient_checkpointing:
-        encoder.gradient_checkpointing_enable()
-    return encoder
 
 
 def freeze(encoder: nn.Module, layers: int) -> None:

@@ -8,8 +8,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
 from handlers.text.answer_metric import exact_match, f1
-from lightning_modules.models.backbones import EMBEDDED
-from lightning_modules.models.fine_tuner import FineTuner, trainable_encoder
+from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.network import SpanExtractor
 
 
@@ -17,42 +16,12 @@ class QuestionAnswering(FineTuner):
     """Fine-tunes an encoder to mark the answer to a question in a context by its first and last token.
 
     Args:
-        backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
-        encoder_dropout: inside the encoder; null: as it was pretrained. Without it, a step on a CPU takes two thirds.
-        freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
-        gradient_checkpointing: trade time for memory.
         learning_rate: peak, of the encoder.
-        head_learning_rate: peak, of the head; null: the encoder's.
-        weight_decay: AdamW's, not on biases and normalisation.
-        warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
 
-    def __init__(
-        self,
-        backbone: str = EMBEDDED,
-        encoder_dropout: float | None = None,
-        freeze_layers: int = 0,
-        gradient_checkpointing: bool = False,
-        learning_rate: float = 3e-5,
-        head_learning_rate: float | None = None,
-        weight_decay: float = 0.01,
-        warmup: float = 0.1,
-    ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            head_learning_rate=head_learning_rate,
-            weight_decay=weight_decay,
-            warmup=warmup,
-        )
-        self.save_hyperparameters()
-        encoder = trainable_encoder(
-            backbone,
-            freeze_layers=freeze_layers,
-            dropout=encoder_dropout,
-            gradient_checkpointing=gradient_checkpointing,
-        )
-        self.network = SpanExtractor(encoder)
-        self.network.train()  # from_pretrained leaves an encoder without its dropout
+    def __init__(self, learning_rate: float = 3e-5, **kwargs: Any) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.network = SpanExtractor(self.trainable_encoder())
         self.val_exact_match = MeanMetric()
         self.val_f1 = MeanMetric()
 

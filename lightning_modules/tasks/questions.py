@@ -1,6 +1,6 @@
 """Extractive question answering, evaluated and exported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.text.answer_metric import evaluate
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.answers import Answered
+from lightning_modules.evaluation.answers import Answered, answer_calibration
+from lightning_modules.evaluation.calibration import expected_calibration_error
 from lightning_modules.evaluation.qa_report import write_qa_report
 from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.settings import Export
+from lightning_modules.tasks.answer_temperature import fitted_temperature
+from lightning_modules.tasks.best_answers import BestAnswers
 from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
 
 GOLDEN_CHARACTERS = 3000  # of a context at most: the archive's own check is to be quick
@@ -31,11 +34,16 @@ class QuestionTask(Task):
         self.data = data
         self.tokenizer_json = data.tokenizer_json
         self.rows = data.tokenised["test"]["input_ids"][:]
+        self.answers = BestAnswers(data, "test")
+        self.temperature, self.fitted_on = 1.0, 0
+
+    def calibrate(self, run: Callable[[list[list[int]]], Outputs]) -> None:
+        self.temperature, self.fitted_on = fitted_temperature(self.data, run)
 
     @property
     def facts(self) -> dict[str, Any]:
         names = ("max_length", "doc_stride", "max_question_length", "max_answer_tokens", "n_best")
-        return {name: getattr(self.data, name) for name in names}
+        return {**{name: getattr(self.data, name) for name in names}, "temperature": self.temperature}
 
     def write_files(self, folder: Path) -> None:
         """Nothing beside what every task has."""
@@ -63,32 +71,18 @@ class QuestionTask(Task):
         return [f"it loses {loss:.4f} F1, more than export.max_f1_loss {settings.max_f1_loss}"]
 
     def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
-        write_qa_report(folder, name, self._answered(outputs), extras=extras)
+        before = expected_calibration_error(answer_calibration(self.answers.of(outputs, temperature=1.0)))
+        calibration = {
+            "temperature": self.temperature,
+            "questions": self.fitted_on,
+            "expected_calibration_error_before": before,
+        }
+        write_qa_report(folder, name, self._answered(outputs), extras={**extras, "calibration": calibration})
+
+    def _answered(self, outputs: Outputs) -> list[Answered]:
+        return self.answers.of(outputs, self.temperature)
 
     @staticmethod
     def _figures(answered: Sequence[Answered]) -> dict[str, float]:
         official = evaluate((one.answer, one.references) for one in answered)
         return {name: value / 100 for name, value in official.items()}
-
-    def _answered(self, outputs: Outputs) -> list[Answered]:
-        """The best answers to the questions that have all their windows among the outputs."""
-        starts, ends = outputs["start_logits"], outputs["end_logits"]
-        questions = self.data.parts["test"].rows
-        return [
-            self._best(question, row, [starts[i] for i in windows], [ends[i] for i in windows])
-            for question, (row, windows) in enumerate(zip(questions, self.data.windows_of["test"], strict=True))
-            if windows.stop <= len(starts)
-        ]
-
-    def _best(self, question: int, row: Mapping[str, Any], starts: Any, ends: Any) -> Answered:
-        answer, found = self.data.answer("test", question, starts, ends)
-        best = found.spans[0] if found.spans else None
-        return Answered(
-            row["id"],
-            row["question"],
-            row["context"],
-            tuple(row["answers"]["text"]),
-            answer,
-            best.start if best else 0,
-            best.score if best else found.no_answer_score,
-        )

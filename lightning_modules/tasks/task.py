@@ -1,7 +1,7 @@
 """What evaluation and export have to know of a task: one subclass a task, made from a trained model and its data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +33,10 @@ class Task(ABC):
     @abstractmethod
     def __init__(self, model: Any, data: Any) -> None:
         """Of a trained model and the data module that it was trained on."""
+
+    @abstractmethod
+    def calibrate(self, run: Callable[[list[list[int]]], Outputs]) -> None:
+        """Fits on the validation part what turns logits into scores; `run` gives the outputs of rows of token ids."""
 
     @property
     @abstractmethod

@@ -13,7 +13,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder
+from lightning_modules import conditions
+from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder, skipped
 from lightning_modules.errors import UserError
 from lightning_modules.tuning.space import Search, as_options
 
@@ -38,10 +39,20 @@ def tune(arguments: list[str]) -> None:
         [*of_fit, *as_options({name: values.first for name, values in search.space.items()})]
     )  # refuses unknown names
     folder = Path(run_folder(settings["runs_dir"], settings["name"])) / "tune"
+    if skipped(settings, "tune", folder):
+        pass_on(folder / "best.yaml")
+        return
     try:
         run(of_fit, settings, search, folder, trials=given.trials, url=given.storage)
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on with the study")
+    conditions.clear(folder)
+
+
+def pass_on(best: Path) -> None:
+    """A `fit` with the settings of a search that was skipped skips too, unless an earlier search has left some."""
+    if not best.exists():
+        best.write_text("# There was no search: see skipped.json.\nenable: false\n", encoding="utf-8")
 
 
 def parsed(of_fit: list[str]) -> tuple[Any, Search]:

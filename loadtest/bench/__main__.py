@@ -1,14 +1,18 @@
 """Measures served models side by side, in one run and with the same texts.
 
     python -m loadtest.bench --models intent qa
+    python -m loadtest.bench --models intent --lengths short mixed long
     python -m loadtest.bench --models qa --clients 1 64 --seconds 4 --texts dev-v1.1.json.gz
 
 Compared are the bundle's server in each profile, a plain handler with the same weights in eager fp32 that pads to a
 fixed length and answers one request at a time, the bundle's archive with one worker that pads each batch to its longest
 row (its model on one core, and on every core), and the bound: the model alone on every core, without a server. The
-plain handler needs the weights in runs/<model>/export/hf and is left out without them. The servers are started for the measurement; leave
-the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be answered in them.
-Writes bench.json and bench.png, and ends with 1 when an answer was wrong.
+plain handler needs the weights in runs/<model>/export/hf and is left out without them.
+
+Texts are the archive's golden requests together with others as long as people write (mixed), or short or long ones made
+of them; each length takes about 9 minutes a model with the other options as they are. The servers are started for the
+measurement; leave the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be
+answered in them. Writes bench.json, bench.md (see markdown.py) and bench.png, and ends with 1 when an answer was wrong.
 """
 
 from __future__ import annotations
@@ -17,9 +21,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from loadtest.arguments import REPORTS
+from loadtest.bench.texts import NAMES
 from loadtest.command import exit_code
 from loadtest.packages import require
 from loadtest.samples import STORE, TEXTS, read_texts
@@ -38,37 +42,38 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     from loadtest.bench.environment import environment
     from loadtest.bench.figures import figures
+    from loadtest.bench.markdown import markdown
     from loadtest.bench.measure import Options, compare
     from loadtest.bench.report import draw, table
+    from loadtest.bench.rows import failures
 
     machine = environment()
-    samples = read_texts(arguments.texts) if arguments.texts else None
+    samples = {arguments.texts.name: read_texts(arguments.texts)} if arguments.texts else {}
     options = Options(
         arguments.store,
         arguments.runs,
         sorted(arguments.clients),
         arguments.seconds,
         arguments.repeats,
+        arguments.lengths,
         samples,
         arguments.profiles,
     )
     models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
     asked = {name: getattr(arguments, name) for name in ("clients", "seconds", "repeats")}
-    asked["texts"] = arguments.texts.name if arguments.texts else "golden requests"
+    content = {"environment": machine, "asked": asked, "models": models}
+    out = arguments.out / "bench"
     arguments.out.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"environment": machine, "asked": asked, "models": models}, indent=2, ensure_ascii=False)
-    (arguments.out / "bench.json").write_text(content + "\n", encoding="utf-8")
-    draw(models, machine, arguments.out / "bench.png")
+    out.with_suffix(".json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(markdown(content), encoding="utf-8")
+    draw(models, machine, out.with_suffix(".png"))
     # Tables are not to be cut where the output is no terminal.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
     for model, entry in models.items():
-        console.print(table(model, entry))
-    print(f"report: {arguments.out / 'bench.json'}, {arguments.out / 'bench.png'}")
-    return 1 if any(map(_failures, models.values())) else 0
-
-
-def _failures(entry: dict[str, Any]) -> int:
-    return sum(run["failures"] for by_clients in entry["setups"].values() for run in by_clients.values())
+        for kind, of_kind in entry["texts"].items():
+            console.print(table(model, kind, of_kind))
+    print(f"report: {out}.json, {out}.md, {out}.png")
+    return 1 if any(failures(of_kind) for entry in models.values() for of_kind in entry["texts"].values()) else 0
 
 
 def _progress(line: str) -> None:
@@ -84,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--profiles", nargs="*", default=["latency", "throughput"], help="beside the default one (default: %(default)s)"
     )
-    parser.add_argument("--texts", type=Path, help=f"{TEXTS}; default: the golden requests")
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument("--lengths", nargs="+", choices=NAMES, default=["mixed"], help="of texts (default: mixed)")
+    texts.add_argument("--texts", type=Path, help=f"in their place: {TEXTS}")
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--runs", type=Path, default=RUNS, help="where the weights for the plain handler are")
     parser.add_argument("--out", type=Path, default=REPORTS / "bench")

@@ -71,6 +71,16 @@ def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
     write_zip(folder, archive)
 
 
+def pack_as(name: str, folder: Path, archive: Path) -> None:
+    """Writes `archive` from an unpacked one under another name, which stays in the folder."""
+    manifest = folder / "MAR-INF" / "MANIFEST.json"
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    content["model"]["modelName"] = name
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    write_integrity(folder)
+    write_zip(folder, archive)
+
+
 def write_zip(folder: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as mar:

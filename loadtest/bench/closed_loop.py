@@ -21,6 +21,7 @@ from loadtest.checks import fault
 from loadtest.connection import Connection, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
+from loadtest.samples import Sample
 
 WARM_UP_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
@@ -41,7 +42,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request by its sample's number, when it went out and when its answer was complete, and that answer."""
+    """A request by its sample's number among those of all plans, when it went out, and its answer when complete."""
 
     sample: int
     sent: float
@@ -51,19 +52,26 @@ class Exchange:
 
 
 def measure(plan: Plan, clients: int, seconds: float) -> Measurement:
+    """`measure_together` of one plan."""
+    return measure_together([plan], clients, seconds)
+
+
+def measure_together(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
     """Runs the loop, after a short one that is not counted; every client gets its last answer before this returns.
+
+    Each client sends the samples of all plans, which are for one server.
 
     Raises:
         LoadTestError: the server closed a connection or did not answer in time.
     """
-    return asyncio.run(_measure(plan, clients, seconds))
+    return asyncio.run(_measure(plans, clients, seconds))
 
 
-async def _measure(plan: Plan, clients: int, seconds: float) -> Measurement:
+async def _measure(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
     begin = time.perf_counter() + WARM_UP_SECONDS
     end = begin + seconds
-    requests = request_bytes(plan)
-    address = urlsplit(plan.target.url)
+    requests = [request for plan in plans for request in request_bytes(plan)]
+    address = urlsplit(plans[0].target.url)
     loop = asyncio.get_running_loop()
     connections = []
     try:
@@ -78,7 +86,7 @@ async def _measure(plan: Plan, clients: int, seconds: float) -> Measurement:
     except (asyncio.TimeoutError, OSError) as error:
         raise LoadTestError(f"the server failed under {clients} clients: {error or 'no answer in time'}") from error
     counted = [exchange for connection in connections for exchange in connection.exchanges]
-    return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plan, seconds, spent)
+    return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plans, seconds, spent)
 
 
 class Client(Connection):
@@ -117,7 +125,7 @@ class Client(Connection):
         self.send(self._requests[self._sample])
 
 
-def summarise(exchanges: Sequence[Exchange], plan: Plan, seconds: float, spent: float) -> Measurement:
+def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: float, spent: float) -> Measurement:
     """Figures of the exchanges that ended within the measured `seconds`; checks each answer.
 
     Raises:
@@ -125,6 +133,7 @@ def summarise(exchanges: Sequence[Exchange], plan: Plan, seconds: float, spent: 
     """
     if not exchanges:
         raise LoadTestError(f"no answer within {seconds:g} s: measure for longer")
+    sent = [(sample, plan.labels) for plan in plans for sample in plan.samples]
     latencies = np.array([exchange.done - exchange.sent for exchange in exchanges]) * 1000
     p50, p95, p99 = (round(float(value), 2) for value in np.percentile(latencies, [50, 95, 99]))
     return Measurement(
@@ -133,19 +142,19 @@ def summarise(exchanges: Sequence[Exchange], plan: Plan, seconds: float, spent: 
         p95=p95,
         p99=p99,
         requests=len(exchanges),
-        failures=sum(_is_wrong(exchange, plan) for exchange in exchanges),
+        failures=sum(_is_wrong(exchange, *sent[exchange.sample]) for exchange in exchanges),
         generator_cores=round(spent / seconds, 3),
     )
 
 
-def _is_wrong(exchange: Exchange, plan: Plan) -> bool:
+def _is_wrong(exchange: Exchange, sample: Sample, labels: Sequence[str] | None) -> bool:
     if exchange.status != 200:
         return True
     try:
         answer = json.loads(exchange.body)
     except ValueError:
         return True
-    return fault(answer, plan.samples[exchange.sample], plan.labels) is not None
+    return fault(answer, sample, labels) is not None
 
 
 def _order(samples: int, client: int) -> Iterator[int]:

@@ -15,10 +15,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 
 from loadtest.arguments import REPORTS
+from loadtest.bench.texts import words_from
 from loadtest.command import exit_code
 from loadtest.errors import LoadTestError
 from loadtest.packages import require
@@ -55,10 +56,10 @@ def requests_of(golden: Sequence[Sample], words: int) -> list[Sample]:
     """
     if not all("context" in sample.request for sample in golden):
         raise LoadTestError("the model's golden requests have no contexts: only question answering is measured")
-    contexts = [sample.request["context"].split() for sample in golden]
+    contexts = [sample.request["context"] for sample in golden]
     questions = [sample.request["question"] for sample in golden[:QUESTIONS]]
     return [
-        Sample({"question": question, "context": _joined(contexts[i:] + contexts[:i], words)}, None)
+        Sample({"question": question, "context": " ".join(islice(words_from(contexts, i), words))}, None)
         for i, question in enumerate(questions)
     ]
 
@@ -80,11 +81,11 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary, "model")
         unpack(store / f"{model}.mar", folder)
-        with serving(store, model, Path(temporary, "server"), workers="1") as server:
+        with serving(store, [model], Path(temporary, "server"), workers="1") as server:
             for words, samples in by_words.items():
                 rows = rows_of(folder, samples)
                 plan = Plan(server.target, model, samples, None)
-                found = in_own_process(plan, 1, seconds)
+                found = in_own_process([plan], 1, seconds)
                 mean = len(rows) / len(samples)
                 growth.append(
                     Growth(
@@ -123,10 +124,6 @@ def _report(arguments: argparse.Namespace) -> int:
     Console(highlight=False).print(grid)
     print(f"report: {path}")
     return 1 if any(one.failures for one in growth) else 0
-
-
-def _joined(contexts: Sequence[Sequence[str]], words: int) -> str:
-    return " ".join(islice((word for context in cycle(contexts) for word in context), words))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,12 @@ def environment() -> dict[str, Any]:
         "packages": {package: metadata.version(package) for package in PACKAGES},
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """In a line."""
+    versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    return f"{environment['processor']}, {environment['cores']} cores; {versions}"
 
 
 def _processor() -> str:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from loadtest.bench.closed_loop import Measurement
-from loadtest.bench.measure import Results
+from loadtest.bench.measure import Results, Turns
 from loadtest.bench.setups import BUNDLE
 
 RANGED = ("requests_per_second", "p50", "p95", "p99", "generator_cores")
@@ -20,28 +20,36 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def figures(results: Results) -> dict[str, Any]:
-    """What the JSON keeps of one model; ratios are the bundle's requests/s to the others', each at its most clients."""
-    rates = {name: _rates(by_clients[max(by_clients)]) for name, by_clients in results.setups.items()}
+    """What the JSON keeps of one model."""
+    return {
+        "archive_bytes": results.archive_bytes,
+        "worker_memory_mib": results.memory,
+        "texts": {kind: of_turns(turns) for kind, turns in results.texts.items()},
+    }
+
+
+def of_turns(turns: Turns) -> dict[str, Any]:
+    """Ratios are the bundle's requests/s to the others', each at its most clients."""
+    rates = {name: _rates(by_clients[max(by_clients)]) for name, by_clients in turns.setups.items()}
     own = rates.pop(BUNDLE)
-    others = {"bound": results.bound} | rates
+    others = {"bound": turns.bound} | rates
     ratios = {
         name: spread([round(mine / other, 4) for mine, other in zip(own, theirs, strict=True)])
         for name, theirs in others.items()
     }
     return {
-        "archive_bytes": results.archive_bytes,
-        "work": asdict(results.work),
-        "worker_memory_mib": results.memory,
-        "bound": {"requests_per_second": spread(results.bound)},
+        "work": asdict(turns.work),
+        "bound": {"requests_per_second": spread(turns.bound)},
         "setups": {
-            name: {str(clients): _of_repeats(repeats) for clients, repeats in by_clients.items()}
-            for name, by_clients in results.setups.items()
+            name: {str(clients): of_repeats(repeats) for clients, repeats in by_clients.items()}
+            for name, by_clients in turns.setups.items()
         },
-        "ratios": {"clients": max(results.setups[BUNDLE]), f"{BUNDLE} to": ratios},
+        "ratios": {"clients": max(turns.setups[BUNDLE]), f"{BUNDLE} to": ratios},
     }
 
 
-def _of_repeats(repeats: Sequence[Measurement]) -> dict[str, Any]:
+def of_repeats(repeats: Sequence[Measurement]) -> dict[str, Any]:
+    """One measurement made several times: medians with ranges, and sums of what is counted."""
     rows = [asdict(measurement) for measurement in repeats]
     ranged = {name: spread([row[name] for row in rows]) for name in RANGED}
     return ranged | {name: sum(row[name] for row in rows) for name in COUNTED}

@@ -7,15 +7,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
 from handlers.text.errors import RequestError
 from loadtest.bench.archive import load_pipeline, unpack
 from loadtest.bench.bound import rows_per_second
-from loadtest.bench.closed_loop import Measurement, measure
+from loadtest.bench.closed_loop import WARM_UP_SECONDS, Measurement, measure_together
 from loadtest.bench.numbers import rate
-from loadtest.bench.setups import Starter
+from loadtest.bench.setups import Setup, Starter
+from loadtest.bench.texts import named
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample, read_golden
@@ -31,34 +33,46 @@ class Work:
 
 
 @dataclass
-class Results:
-    """One entry a repeat: the bound in requests/s, and each set-up by its number of clients.
+class Turns:
+    """One entry a repeat: the bound in requests/s, and each set-up by its number of clients."""
 
-    `memory` is the most of the largest worker seen after a measurement, in MiB; `archive_bytes` is the bundle's.
-    """
-
-    archive_bytes: int
     work: Work
     bound: list[float] = field(default_factory=list)
     setups: dict[str, dict[int, list[Measurement]]] = field(default_factory=dict)
+
+
+@dataclass
+class Results:
+    """`texts` by the name of their lengths; `archive_bytes` is the bundle's.
+
+    `memory` is the most of a set-up's largest worker seen after a measurement, in MiB.
+    """
+
+    archive_bytes: int
+    texts: dict[str, Turns]
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` of each measurement; `samples` None: the model's golden requests; `profiles` beside the default one."""
+    """`seconds` of each measurement; `profiles` beside the default one.
+
+    `lengths` are names of the lengths of requests; `samples`, requests of a file by its name, take their place.
+    """
 
     store: Path
     runs: Path
     clients: Sequence[int]
     seconds: float
     repeats: int
-    samples: list[Sample] | None
+    lengths: Sequence[str]
+    samples: Mapping[str, list[Sample]]
     profiles: Sequence[str]
 
 
 def compare(model: str, options: Options, report: Callable[[str], None]) -> Results:
-    """Starts every set-up's server and takes turns: the bound, then each server with each number of clients.
+    """Starts every set-up's server and takes turns: for each kind of texts the bound, then each server with each number
+    of clients.
 
     Raises:
         LoadTestError: no archive, a request that the model refuses, or a server did not start or failed.
@@ -66,23 +80,28 @@ def compare(model: str, options: Options, report: Callable[[str], None]) -> Resu
     archive = options.store / f"{model}.mar"
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary, contextlib.ExitStack() as running:
         root = Path(temporary)
-        unpack(archive, root / "model")
-        samples = options.samples or read_golden(archive)
-        rows = rows_of(root / "model", samples)
-        results = Results(archive.stat().st_size, Work(len(samples), len(rows), sum(map(len, rows))))
+        folder = root / "model"
+        unpack(archive, folder)
+        golden = read_golden(archive)
+        texts = options.samples or {name: named(name, folder, golden) for name in options.lengths}
+        rows = {kind: rows_of(folder, samples) for kind, samples in texts.items()}
+        work = {kind: Work(len(texts[kind]), len(of_kind), sum(map(len, of_kind))) for kind, of_kind in rows.items()}
+        results = Results(archive.stat().st_size, {kind: Turns(of_kind) for kind, of_kind in work.items()})
         starter = Starter(
-            model, options.store, options.runs, root, samples, options.clients, options.profiles, running, report
+            model, options.store, options.runs, root, texts, options.clients, options.profiles, running, report
         )
-        bundle, *others = starter.start()
-        for repeat in range(1, options.repeats + 1):
-            rows_a_second = rows_per_second(root / "model", rows, options.seconds, bundle.server.workers)
-            results.bound.append(round(rows_a_second * len(samples) / len(rows), 2))
-            report(f"{model}, turn {repeat}: bound {rate(results.bound[-1])} requests/s")
-            for setup in (bundle, *others):
+        setups = list(starter.start())
+        report(f"{model}: about {_minutes(setups, results, options):.0f} minutes")
+        for repeat, (kind, turns) in product(range(1, options.repeats + 1), results.texts.items()):
+            where = f"{model}, {kind} texts, turn {repeat}"
+            rows_a_second = rows_per_second(folder, rows[kind], options.seconds, setups[0].server.workers)
+            turns.bound.append(round(rows_a_second * turns.work.requests / turns.work.rows, 2))
+            report(f"{where}: bound {rate(turns.bound[-1])} requests/s")
+            for setup in setups:
                 for clients in setup.clients:
-                    measurement = in_own_process(setup.plan, clients, options.seconds)
-                    results.setups.setdefault(setup.name, {}).setdefault(clients, []).append(measurement)
-                    report(f"{model}, turn {repeat}: {setup.name}, {clients} clients: {_line(measurement)}")
+                    measurement = in_own_process([setup.plans[kind]], clients, options.seconds)
+                    turns.setups.setdefault(setup.name, {}).setdefault(clients, []).append(measurement)
+                    report(f"{where}: {setup.name}, {clients} clients: {line(measurement)}")
                 _keep_peak(results.memory.setdefault(setup.name, {}), setup.server.worker_memory())
     return results
 
@@ -101,10 +120,16 @@ def rows_of(folder: Path, samples: Sequence[Sample]) -> list[list[int]]:
     return [row.ids for row in batch.rows]
 
 
-def in_own_process(plan: Plan, clients: int, seconds: float) -> Measurement:
+def in_own_process(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
     """Its processor time is then the generator's alone."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(measure, plan, clients, seconds).result()
+        return process.submit(measure_together, plans, clients, seconds).result()
+
+
+def _minutes(setups: Sequence[Setup], results: Results, options: Options) -> float:
+    """Without the start of each measurement's process, about a second."""
+    measurements = 1 + sum(len(setup.clients) for setup in setups)
+    return measurements * len(results.texts) * options.repeats * (options.seconds + WARM_UP_SECONDS) / 60
 
 
 def _keep_peak(peak: dict[str, float], now: Mapping[str, float]) -> None:
@@ -112,7 +137,8 @@ def _keep_peak(peak: dict[str, float], now: Mapping[str, float]) -> None:
         peak[kind] = max(size, peak.get(kind, 0.0))
 
 
-def _line(measurement: Measurement) -> str:
+def line(measurement: Measurement) -> str:
+    """What is shown of it while others are still to come."""
     return (
         f"{rate(measurement.requests_per_second)} requests/s, p99 {measurement.p99:.1f} ms, "
         f"generator {measurement.generator_cores:.2f} cores"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from loadtest.bench.numbers import rate
-from loadtest.bench.setups import BUNDLE
+from loadtest.bench.environment import machine
+from loadtest.bench.rows import rows, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = (
     *("set-up", "clients", "requests/s", "of the bound", "bundle to it"),
@@ -17,72 +21,52 @@ COLUMNS = (
 )
 
 
-def table(model: str, figures: Mapping[str, Any]) -> Table:
-    """Medians; in brackets the lowest and the highest repeat.
-
-    `bundle to it` is the ratio of requests/s, each at its most clients; `wrong` counts answers.
-    """
-    work, ratios = figures["work"], figures["ratios"][f"{BUNDLE} to"]
-    title = (
-        f"{model}: {work['requests']} requests of {work['rows'] / work['requests']:.1f} rows, "
-        f"{work['tokens'] / work['rows']:.0f} tokens a row; medians of the repeats \\[lowest-highest]"
-    )
-    grid = Table(title=title, title_justify="left")
+def table(model: str, kind: str, figures: Mapping[str, Any]) -> Table:
+    """One kind of a model's texts; `wrong` counts answers."""
+    grid = Table(title=title(model, kind, figures), title_justify="left")
     for number, column in enumerate(COLUMNS):
         grid.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
-    bound = figures["bound"]["requests_per_second"]
-    grid.add_row("bound: the model alone, no server", "", _with_range(bound), "100 %")
-    for setup, by_clients in figures["setups"].items():
-        for clients, entry in by_clients.items():
-            speed = entry["requests_per_second"]
-            ratio = ratios[setup]["median"] if setup in ratios and clients == list(by_clients)[-1] else None
-            grid.add_row(
-                setup,
-                clients,
-                _with_range(speed),
-                f"{speed['median'] / bound['median']:.0%}".replace("%", " %"),
-                "" if ratio is None else f"x {ratio:.1f}",
-                *(f"{entry[name]['median']:.1f}" for name in ("p50", "p95", "p99")),
-                f"{entry['generator_cores']['median']:.2f}",
-                str(entry["failures"]),
-            )
+    for row in rows(figures):
+        grid.add_row(*astuple(row))
     return grid
 
 
 def draw(models: Mapping[str, Any], environment: Mapping[str, Any], path: Path) -> None:
-    """One row a model: requests/s and p99 by the number of clients, with ranges; writes a PNG."""
+    """One row for each kind of each model's texts: requests/s and p99 by the number of clients; writes a PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, rows = pyplot.subplots(len(models), 2, figsize=(11, 4.2 * len(models)), squeeze=False)
-    for (rate_axis, latency_axis), (model, figures) in zip(rows, models.items(), strict=True):
+    panels = {
+        f"{model}, {kind} texts": of_kind for model, of in models.items() for kind, of_kind in of["texts"].items()
+    }
+    figure, axes = pyplot.subplots(len(panels), 2, figsize=(11, 4.2 * len(panels)), squeeze=False)
+    for (rate_axis, latency_axis), (name, figures) in zip(axes, panels.items(), strict=True):
         counts = sorted({int(clients) for by_clients in figures["setups"].values() for clients in by_clients})
         for setup, by_clients in figures["setups"].items():
             places = [counts.index(int(clients)) for clients in by_clients]
-            for axis, name in ((rate_axis, "requests_per_second"), (latency_axis, "p99")):
-                spreads = [entry[name] for entry in by_clients.values()]
-                medians = [spread["median"] for spread in spreads]
-                below = [spread["median"] - spread["min"] for spread in spreads]
-                above = [spread["max"] - spread["median"] for spread in spreads]
-                axis.errorbar(places, medians, (below, above), marker="o", capsize=4, label=setup)
+            for axis, figure_of in ((rate_axis, "requests_per_second"), (latency_axis, "p99")):
+                curve(axis, places, [entry[figure_of] for entry in by_clients.values()], label=setup)
                 axis.set_xticks(range(len(counts)), [f"{count}" for count in counts])
                 axis.set_xlabel("clients")
         rate_axis.axhline(
             figures["bound"]["requests_per_second"]["median"], linestyle="--", color="grey", label="bound, no server"
         )
         rate_axis.set_ylim(bottom=0)
-        rate_axis.set_title(f"{model}: requests/s")
+        rate_axis.set_title(f"{name}: requests/s")
         latency_axis.set_yscale("log")
-        latency_axis.set_title(f"{model}: p99 latency, ms")
+        latency_axis.set_title(f"{name}: p99 latency, ms")
         rate_axis.legend(fontsize="small")
-    versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
-    figure.suptitle(f"{environment['processor']}, {environment['cores']} cores; {versions}", fontsize="small")
+    figure.suptitle(machine(environment), fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 
 
-def _with_range(spread: Mapping[str, float]) -> str:
-    return f"{rate(spread['median'])} \\[{rate(spread['min'])}-{rate(spread['max'])}]"
+def curve(axis: Axes, places: Sequence[int], spreads: Sequence[Mapping[str, float]], **style: Any) -> None:
+    """Medians, and bars from the lowest to the highest repeat."""
+    medians = [spread["median"] for spread in spreads]
+    below = [spread["median"] - spread["min"] for spread in spreads]
+    above = [spread["max"] - spread["median"] for spread in spreads]
+    axis.errorbar(places, medians, (below, above), marker="o", capsize=4, **style)

@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Served:
-    """A running server of one model; `pid` is that of its Java process."""
+    """A running server; `pid` is that of its Java process, `workers` those of one model."""
 
     target: Target
     pid: int
@@ -28,23 +28,34 @@ class Served:
 
     def worker_memory(self) -> dict[str, float]:
         """Of the largest worker, in MiB: all its pages (rss), and with shared ones counted in part (pss, on Linux)."""
+        return {kind: max(sizes) for kind, sizes in self._memory().items()}
+
+    def all_workers_memory(self) -> dict[str, float]:
+        """The same summed over all models' workers, and their number; in the sum of pss a shared page counts once."""
+        memory = self._memory()
+        return {"workers": len(memory["rss"])} | {kind: round(sum(sizes), 1) for kind, sizes in memory.items()}
+
+    def _memory(self) -> dict[str, list[float]]:
+        """MiB by kind, one entry a worker."""
         children = psutil.Process(self.pid).children(recursive=True)
         workers = [child for child in children if any("model_service_worker" in part for part in child.cmdline())]
-        memory = [worker.memory_full_info() for worker in workers]
-        largest = {"rss": max(info.rss for info in memory)}
-        if hasattr(memory[0], "pss"):
-            largest["pss"] = max(info.pss for info in memory)
-        return {kind: round(size / MEBIBYTE, 1) for kind, size in largest.items()}
+        found = [worker.memory_full_info()._asdict() for worker in workers]
+        kinds = [kind for kind in ("rss", "pss") if kind in found[0]]
+        return {kind: [round(info[kind] / MEBIBYTE, 1) for info in found] for kind in kinds}
 
 
 @contextlib.contextmanager
 def serving(
-    store: Path, model: str, folder: Path, *, workers: str = "auto", profile: str = "balanced"
+    store: Path, models: list[str], folder: Path, *, workers: str = "auto", profile: str = "balanced"
 ) -> Iterator[Served]:
-    """A server of one model for the length of a `with`; its files are in `folder`. Raises LoadTestError."""
+    """A server for the length of a `with`, with `workers` for each model; its files are in `folder`.
+
+    Raises:
+        LoadTestError: it did not start.
+    """
     options = ["--store", str(store), "--device", "cpu", "--workers", workers, "--port", "0"]
     options += ["--profile", profile]
-    _archives("serve", "--models", model, "--servers", str(folder), *options)
+    _archives("serve", "--models", *models, "--servers", str(folder), *options)
     try:
         (path,) = folder.glob("*/server.json")
         record = json.loads(path.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -90,7 +91,44 @@ def test_batches_are_cut_by_their_size_in_bytes(server: Scripted, client: Client
     server.script = lambda body: (200, {"predictions": [{"label": row["text"][0]} for row in body["instances"]]})
     texts = [letter * (MAX_BYTES // 3) for letter in "abcde"]
     assert [answer["label"] for answer in client.predict_batch(texts)] == list("abcde")
-    assert [len(body["instances"]) for body in server.bodies] == [2, 2, 1]
+    assert sorted(len(body["instances"]) for body in server.bodies) == [1, 2, 2]
+
+
+def test_parts_of_a_batch_are_on_their_way_at_once_and_come_back_in_order(server: Scripted, client: Client) -> None:
+    together = threading.Barrier(4, timeout=20)
+    last_is_answered = threading.Event()
+
+    def script(body: dict[str, Any]) -> Answer:
+        together.wait()
+        label = body["instances"][0]["text"][0]
+        if label == "a":
+            last_is_answered.wait(20)
+        if label == "d":
+            last_is_answered.set()
+        return 200, {"predictions": [{"label": label}]}
+
+    server.script = script
+    answers = client.predict_batch(letter * MAX_BYTES for letter in "abcd")
+    assert [answer["label"] for answer in answers] == list("abcd")
+
+
+def test_of_a_batch_without_end_the_first_error_is_raised_and_counted_over_the_whole(
+    server: Scripted, client: Client
+) -> None:
+    def script(body: dict[str, Any]) -> Answer:
+        numbers = [int(row["text"].split()[0]) for row in body["instances"]]
+        wrong = next((i for i, number in enumerate(numbers) if number in (7, 8, 9, 12)), None)
+        if wrong is None:
+            return 200, {"predictions": [{"label": "fine"} for _ in numbers]}
+        field = f"instances[{wrong}].text"
+        return 400, {"error": {"code": "empty_text", "message": f"{field} is empty", "field": field}}
+
+    server.script = script
+    drawn = itertools.count()
+    with pytest.raises(BadRequest, match=r"instances\[7\]\.text is empty") as caught:
+        client.predict_batch(f"{number} " + "x" * (MAX_BYTES // 3) for number in drawn)
+    assert caught.value.field == "instances[7].text"
+    assert next(drawn) < 7 + 2 * 2 * 4 + 2  # two texts a part, two parts a connection, and one to see that it is full
 
 
 def test_a_request_that_is_too_large_as_a_whole_is_sent_in_parts(server: Scripted, client: Client) -> None:

@@ -18,6 +18,9 @@ from tests.tiny_qa_export import CONTEXT
 
 pytestmark = pytest.mark.e2e
 
+# A closed loop, and an open one.
+LOADS = ([], ["--rate", "20"])
+
 
 @pytest.fixture
 def command(served: Served, servers: Path, store: Path, tmp_path: Path) -> list[str]:
@@ -35,18 +38,27 @@ def summary(tmp_path: Path) -> dict[str, Any]:
     return dict(json.loads((tmp_path / "out" / "summary.json").read_text()))
 
 
-def test_golden_requests_pass_and_leave_reports(command: list[str], tmp_path: Path) -> None:
-    result = run(command)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "passed: all limits hold" in result.stdout
+def ended(result: subprocess.CompletedProcess[str], tmp_path: Path, code: int) -> dict[str, Any]:
+    """The summary of a run with this exit code, or that of a machine too busy to send in time."""
+    assert result.returncode in {code, 3}, result.stdout + result.stderr
     told = summary(tmp_path)
-    assert told["passed"]
+    assert (result.returncode == 3) == (not told["valid"])
+    return told
+
+
+def test_golden_requests_pass_and_leave_reports(command: list[str], tmp_path: Path) -> None:
+    result = run([*command, "--duration", "4"])
+    told = ended(result, tmp_path, 0)
     assert told["requests"] > 0 == told["failures"]
+    assert told["failed"] == []
     assert 0 < told["p50"] <= told["p95"] <= told["p99"]
-    with (tmp_path / "out" / "locust_stats.csv").open() as file:
-        (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
-    assert int(total["Request Count"]) == told["requests"]
-    assert f"/predictions/{MODEL}" in (tmp_path / "out" / "report.html").read_text()
+    with (tmp_path / "out" / "timeline.csv").open() as file:
+        parts = list(csv.DictReader(file))
+    # As the server's own metrics and processes tell.
+    assert any(float(part["batch_size"]) >= 1 for part in parts if part["batch_size"])
+    assert any(0 <= float(part["padding"]) < 1 for part in parts if part["padding"])
+    assert all(float(part["server_mib"]) > 100 for part in parts if part["server_mib"])
+    assert "Batch size and padding over time" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.fixture
@@ -56,9 +68,8 @@ def qa_command(command: list[str]) -> list[str]:
 
 
 def test_golden_questions_pass(qa_command: list[str], tmp_path: Path) -> None:
-    result = run(qa_command)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert summary(tmp_path)["requests"] > 0 == summary(tmp_path)["failures"]
+    told = ended(run(qa_command), tmp_path, 0)
+    assert told["requests"] > 0 == told["failures"]
 
 
 def test_questions_of_squad_are_asked_and_their_places_checked(qa_command: list[str], tmp_path: Path) -> None:
@@ -66,75 +77,78 @@ def test_questions_of_squad_are_asked_and_their_places_checked(qa_command: list[
     paragraphs = [{"context": context, "qas": [{"id": "1", "question": "Who met Zoë?"}]} for context in contexts]
     path = tmp_path / "squad.json.gz"
     path.write_bytes(gzip.compress(json.dumps({"data": [{"paragraphs": paragraphs}]}).encode()))
-    result = run([*qa_command, "--texts", str(path)])
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert summary(tmp_path)["requests"] > 0 == summary(tmp_path)["failures"]
+    told = ended(run([*qa_command, "--texts", str(path)]), tmp_path, 0)
+    assert told["requests"] > 0 == told["failures"]
 
 
 def test_a_missed_limit_ends_with_1(command: list[str], tmp_path: Path) -> None:
-    result = run([*command, "--min-rps", "1000000000"])
-    assert result.returncode == 1
-    assert "failed: requests/s: " in result.stdout
-    assert not summary(tmp_path)["passed"]
+    told = ended(run([*command, "--min-rps", "1000000000"]), tmp_path, 1)
+    assert told["failed"][0].startswith("requests/s: ")
+    assert not told["passed"]
 
 
-def test_a_wrong_answer_is_a_failure(command: list[str], served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", LOADS)
+def test_a_wrong_answer_is_a_failure(command: list[str], served: Served, tmp_path: Path, load: list[str]) -> None:
     request = {"text": "translate this"}
     right = served.post(json=request).json()
     wrong = {"label": "not " + right["label"], "score": 0.999999}
     pairs = [{"request": request, "response": right | wrong | {"top_k": [wrong]}}]
     (tmp_path / "texts.json").write_text(json.dumps(pairs))
-    result = run([*command, "--texts", str(tmp_path / "texts.json"), "--max-failures", "0.1"])
-    assert result.returncode == 1, result.stdout
-    assert "failed: failures: " in result.stdout
-    assert wrong["label"] in next(iter(summary(tmp_path)["errors"]))
+    result = run([*command, "--texts", str(tmp_path / "texts.json"), "--max-failures", "0.1", *load])
+    told = ended(result, tmp_path, 1)
+    assert told["failed"][0].startswith("failures: ")
+    assert wrong["label"] in next(iter(told["errors"]))
 
 
 def test_texts_of_a_file_come_at_the_asked_rate(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("hello there\nwrite a function\n")
-    result = run([*command, "--texts", str(tmp_path / "texts.txt"), "--rate", "10"])
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert 0 < summary(tmp_path)["requests"] <= 24  # 10/s for two seconds, and each user's first
+    told = ended(run([*command, "--texts", str(tmp_path / "texts.txt"), "--rate", "10"]), tmp_path, 0)
+    assert 2 <= told["requests"] <= 40  # four standard deviations around 10/s for two seconds
+    assert told["failures"] == 0
 
 
-def test_a_refused_key_is_a_failure(command: list[str], served: Served, tmp_path: Path) -> None:
-    result = run([*command, "--url", served.server.url, "--token", "wrong"])
-    assert result.returncode == 1
-    assert set(summary(tmp_path)["errors"]) == {"status 400 InvalidKeyException"}
+@pytest.mark.parametrize("load", LOADS)
+def test_a_refused_key_is_a_failure(command: list[str], served: Served, tmp_path: Path, load: list[str]) -> None:
+    told = ended(run([*command, "--url", served.server.url, "--token", "wrong", *load]), tmp_path, 1)
+    assert set(told["errors"]) == {"status 400 InvalidKeyException"}
+
+
+def test_two_models_are_asked_in_one_run_with_texts_of_many_lengths(command: list[str], tmp_path: Path) -> None:
+    told = ended(run([*command, "--model", f"{MODEL}=3", QA, "--lengths", "mixed", "--rate", "20"]), tmp_path, 0)
+    assert {model: entry["failures"] for model, entry in told["models"].items()} == {MODEL: 0, QA: 0}
+    assert all(entry["requests"] > 0 for entry in told["models"].values())
+
+
+def test_a_bound_that_no_rate_keeps_is_searched_down_to_the_lowest(
+    served: Served, servers: Path, store: Path, tmp_path: Path
+) -> None:
+    where = ["--port", str(served.server.port), "--servers", str(servers), "--store", str(store)]
+    options = ["--model", MODEL, "--p99", "0.01ms", "--seconds", "1", "--out", str(tmp_path)]
+    result = run([sys.executable, "-m", "loadtest.slo", *where, *options])
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "failed: no rate keeps p99 within 0.01 ms" in result.stdout
+    told = json.loads((tmp_path / "slo.json").read_text())
+    assert told["best"] is None
+    assert told["points"][-1]["rate"] == 2
+    assert {name: entry["failures"] for name, entry in told["scenarios"].items()} == {"single-stream": 0, "offline": 0}
+    assert (tmp_path / "slo.html").is_file()
 
 
 def test_two_processes_share_the_users(command: list[str], tmp_path: Path) -> None:
-    result = run([*command, "--processes", "2"])
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert summary(tmp_path)["requests"] > 0
+    assert ended(run([*command, "--processes", "2"]), tmp_path, 0)["requests"] > 0
 
 
 def test_a_master_reports_what_its_worker_did(command: list[str], tmp_path: Path) -> None:
     (port,) = ports.free_ports("127.0.0.1", 1)
     together = [*command, "--master-port", str(port)]
     with subprocess.Popen([*together, "--worker", "--out", str(tmp_path / "worker")]) as worker:
-        result = run([*together, "--master"])
-        assert result.returncode == 0, result.stdout + result.stderr
+        told = ended(run([*together, "--master"]), tmp_path, 0)
         assert worker.wait(60) == 0
-    assert summary(tmp_path)["requests"] > 0
+    assert told["requests"] > 0
+    assert told["generator"]["processes"] == 2
+    with gzip.open(tmp_path / "out" / "requests.csv.gz", "rt") as file:
+        assert len(list(csv.DictReader(file))) == told["requests"]
     assert not (tmp_path / "worker" / "summary.json").exists()
-
-
-def test_the_setups_are_measured_side_by_side(store: Path, tiny_qa_runs: Path, tmp_path: Path) -> None:
-    options = ["--clients", "4", "--seconds", "0.5", "--repeats", "1", "--out", str(tmp_path / "bench")]
-    where = ["--store", str(store), "--runs", str(tiny_qa_runs)]
-    result = run([sys.executable, "-m", "loadtest.bench", "--models", QA, *where, *options])
-    assert result.returncode == 0, result.stdout + result.stderr
-    written = json.loads((tmp_path / "bench" / "bench.json").read_text())
-    model = written["models"][QA]
-    assert model["bound"]["requests_per_second"]["median"] > 0
-    assert len(model["setups"]) == 4
-    for by_clients in model["setups"].values():
-        assert [(clients, entry["failures"]) for clients, entry in by_clients.items()] == [("4", 0)]
-    assert all(memory["rss"] > 0 for memory in model["worker_memory_mib"].values())
-    assert (tmp_path / "bench" / "bench.png").is_file()
-    assert "this bundle" in result.stdout
-    assert "left out" not in result.stdout
 
 
 def test_longer_contexts_are_measured_by_their_windows(store: Path, tmp_path: Path) -> None:

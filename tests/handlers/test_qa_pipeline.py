@@ -94,6 +94,20 @@ def test_a_threshold_empties_answers_that_are_less_likely(pipeline: QuestionAnsw
     assert ask(pipeline, QUESTIONS[2], "hello", no_answer_threshold=score - 0.01) == free | empty
 
 
+def test_the_temperature_of_the_export_changes_the_scores_and_no_answer(
+    pipeline: QuestionAnsweringPipeline, tiny_qa_export: Path, tmp_path: Path
+) -> None:
+    export = shutil.copytree(tiny_qa_export, tmp_path / "export")
+    metadata = json.loads((export / "metadata.json").read_text())
+    (export / "metadata.json").write_text(json.dumps({**metadata, "temperature": 0.25}))
+    sharper = QuestionAnsweringPipeline.load(export, model_file="model.onnx")
+    for question in QUESTIONS:
+        plain, tempered = (ask(one, question, CONTEXT, top_k=20) for one in (pipeline, sharper))
+        assert [one["answer"] for one in tempered["top_k"]] == [one["answer"] for one in plain["top_k"]]
+        assert tempered["score"] > plain["score"] + 0.01
+        assert_consistent(tempered, CONTEXT)
+
+
 # Combining marks, emoji of several code points, right to left, line ends, and characters that a tokenizer drops.
 PIECES = [
     "e\u0301",
@@ -231,6 +245,11 @@ def test_a_megabyte_costs_no_more_than_the_limit_of_windows(pipeline: QuestionAn
     request = {"question": "what", "context": context}
     assert windows_of(pipeline, request) <= 8
     assert pipeline.least_rows(parse_question(request)) <= 8 + 1
+
+
+def test_of_a_flood_of_marks_an_answer_keeps_few(pipeline: QuestionAnsweringPipeline) -> None:
+    ranking = ask(pipeline, "what", "cafe" + "\u0301" * 1_000_000, top_k=20)["top_k"]
+    assert max(len(one["answer"]) for one in ranking) == len("cafe") + 32
 
 
 def test_of_a_megabyte_only_a_part_is_tokenised(pipeline: QuestionAnsweringPipeline, tokenised: list[str]) -> None:

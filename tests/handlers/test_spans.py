@@ -22,23 +22,28 @@ def logits(tokens: int) -> st.SearchStrategy[np.ndarray]:
     return arrays(np.float32, tokens + 4, elements=st.floats(-9, 9, width=16))
 
 
-@given(st.data(), st.lists(st.integers(0, 7), min_size=1, max_size=3), st.integers(1, 4))
+@given(
+    st.data(),
+    st.lists(st.integers(0, 7), min_size=1, max_size=3),
+    st.integers(1, 4),
+    st.sampled_from([0.5, 1.0, 3.0]),
+)
 @settings(deadline=None)
 def test_the_best_spans_and_their_probabilities_are_those_of_all_allowed_spans(
-    data: st.DataObject, sizes: list[int], longest: int
+    data: st.DataObject, sizes: list[int], longest: int, temperature: float
 ) -> None:
     # windows apart, so that no span stands in two
     windows = [window(size, begin=100 * i) for i, size in enumerate(sizes)]
     starts, ends = ([data.draw(logits(size)) for size in sizes] for _ in "se")
     every = {
-        (one.offsets[i][0], one.offsets[j][1]): float(start[3 + i] + end[3 + j])
+        (one.offsets[i][0], one.offsets[j][1]): float(start[3 + i] + end[3 + j]) / temperature
         for one, start, end in zip(windows, starts, ends, strict=True)
         for i in range(len(one.offsets))
         for j in range(i, min(i + longest, len(one.offsets)))
     }
-    nothing = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
+    nothing = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True)) / temperature
     total = np.exp(nothing) + sum(np.exp(list(every.values())))
-    found = best_spans(windows, starts, ends, n_best=5, max_answer_tokens=longest)
+    found = best_spans(windows, starts, ends, n_best=5, max_answer_tokens=longest, temperature=temperature)
     assert found.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
     assert len(found.spans) == min(5, len(every))
     assert [span.score for span in found.spans] == pytest.approx(
@@ -46,6 +51,13 @@ def test_the_best_spans_and_their_probabilities_are_those_of_all_allowed_spans(
     )
     for span in found.spans:
         assert span.score == pytest.approx(np.exp(every[span.start, span.end]) / total, rel=1e-4)
+
+
+@given(logits(6), logits(6), st.floats(0.1, 10))
+@settings(deadline=None)
+def test_a_temperature_changes_scores_and_no_order(start: np.ndarray, end: np.ndarray, temperature: float) -> None:
+    plain, tempered = (best_spans([window(6)], [start], [end], temperature=t) for t in (1.0, temperature))
+    assert [(s.start, s.end) for s in plain.spans] == [(s.start, s.end) for s in tempered.spans]
 
 
 def test_logits_outside_the_context_never_answer() -> None:
@@ -84,6 +96,12 @@ def test_a_confident_window_beats_the_no_answer_of_another() -> None:
 )
 def test_marks_stay_with_their_character(context: str, end: int, said: str) -> None:
     assert context[: extended(context, end)] == said
+
+
+@given(st.text(), st.text("\u0301\u20e3\ufe0f", max_size=60), st.sampled_from(["", " ", "a", "🙂"]))
+def test_no_mark_is_lost_up_to_32(before: str, marks: str, behind: str) -> None:
+    begin = len(before) + 1
+    assert extended(f"{before}e{marks}{behind}", begin) == begin + min(len(marks), 32)
 
 
 def test_windows_hold_every_span_up_to_the_shared_tokens() -> None:

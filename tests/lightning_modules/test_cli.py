@@ -16,6 +16,8 @@ from transformers import AutoModel, AutoTokenizer
 from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
+from lightning_modules.models.classifier import Classifier
+from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
 from tests.lightning_modules.topics import TOPICS, topics_options, write_topics
 
 
@@ -163,6 +165,12 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--gate.exact_match=0.8", "gate.exact_match is not a figure of this task: give accuracy or macro_f1"),
         ("--model.warmup=-1", "model.warmup is -1"),
         ("--model.poolin=max", "poolin"),
+        (
+            "--early_stopping.monitor=val_f1",
+            "early_stopping.monitor is val_f1: give one of val_accuracy, val_loss, val_macro_f1",
+        ),
+        ("--early_stopping.monitor=train_los", "train_los"),
+        ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),
         ("--trainer.max_epoch=3", "max_epoch"),
         ("--model.pooling=median", "median"),
     ],
@@ -176,6 +184,70 @@ def test_a_wrong_setting_is_told_without_a_stack_trace(
     errors = capsys.readouterr().err
     assert said in errors
     assert "Traceback" not in errors
+
+
+@pytest.fixture
+def one_epoch(tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The checkpoints of a run that has trained for one epoch."""
+    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
+    cli.main(arguments(epochs=1))
+    return read_folder(tmp_path / "topics" / "checkpoints")
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
+    tmp_path: Path, arguments: Any, one_epoch: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    further = arguments("--ckpt_path=last", epochs=3)
+    with full_beyond(200_000), pytest.raises(SystemExit) as caught:
+        cli.main(further)
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.splitlines()[-1].startswith("error: the disk is full: ")
+    assert "Traceback" not in errors
+    assert set(one_epoch) == {"best.ckpt", "last.ckpt"}
+    assert read_folder(tmp_path / "topics" / "checkpoints") == one_epoch
+    cli.main(further)
+    last = torch.load(tmp_path / "topics" / "checkpoints" / "last.ckpt", weights_only=False)
+    assert (last["epoch"], last["global_step"]) == (2, 27)
+
+
+def test_memory_that_does_not_suffice_is_told_in_one_line_and_leaves_the_checkpoints(
+    tmp_path: Path,
+    arguments: Any,
+    one_epoch: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Classifier, "training_step", lambda *args: torch.empty(1 << 60))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments("--ckpt_path=last", epochs=3))
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.splitlines()[-1].startswith("error: out of memory: ")
+    assert "Traceback" not in errors
+    assert read_folder(tmp_path / "topics" / "checkpoints") == one_epoch
+
+
+def test_a_monitor_that_validation_does_not_know_ends_the_run_before_its_first_epoch(
+    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    monkeypatch.setattr(Classifier, "training_step", lambda *args: trained.append(1))
+    with pytest.raises(SystemExit):
+        cli.main(arguments("--early_stopping.monitor=val_f1"))
+    assert not trained
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    words = capsys.readouterr().out.split()
+    assert {"fit", "distil", "tune", "compare"} <= set(words)
 
 
 def test_mlflow_that_is_not_installed_is_told_with_its_extra(

@@ -8,7 +8,7 @@ import pytest
 
 from handlers.text.answer_metric import evaluate
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.data.squad_files import read_questions
+from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.tables import Columns, read_table
 from lightning_modules.evaluation.baseline import baseline_figures
 

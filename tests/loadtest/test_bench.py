@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ from rich.console import Console
 
 from archives.build import build_archive
 from handlers.text.integrity import check_integrity
-from loadtest.bench.archive import handler_settings, pack_with, unpack, whole_batches
+from loadtest.bench import markdown
+from loadtest.bench.archive import handler_settings, pack_as, pack_with, unpack, whole_batches
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import Measurement
 from loadtest.bench.figures import figures
-from loadtest.bench.measure import Results, Work, rows_of
+from loadtest.bench.measure import Results, Turns, Work, rows_of
 from loadtest.bench.report import draw, table
 from loadtest.bench.setups import BUNDLE, PLAIN
 from loadtest.errors import LoadTestError
@@ -29,18 +32,30 @@ def at(rate: float) -> Measurement:
 
 RESULTS = Results(
     archive_bytes=1000,
-    work=Work(requests=2, rows=5, tokens=600),
-    bound=[1000.0, 500.0, 800.0],
-    setups={
-        BUNDLE: {1: [at(100)] * 3, 64: [at(900), at(400), at(600)]},
-        PLAIN: {1: [at(2)] * 3, 4: [at(3), at(2), at(3)]},
+    texts={
+        "long": Turns(
+            work=Work(requests=2, rows=5, tokens=600),
+            bound=[1000.0, 500.0, 800.0],
+            setups={
+                BUNDLE: {1: [at(100)] * 3, 64: [at(900), at(400), at(600)]},
+                PLAIN: {1: [at(2)] * 3, 4: [at(3), at(2), at(3)]},
+            },
+        )
     },
     memory={BUNDLE: {"rss": 250.0}},
 )
 
 
+CONTENT = {
+    "environment": {"processor": "p", "cores": 2, "packages": {"numpy": "2"}, "time": "2024-01-02T03:04:05+00:00"},
+    "asked": {"seconds": 8.0, "repeats": 3},
+    "models": {"tiny": figures(RESULTS)},
+}
+OF_LONG = figures(RESULTS)["texts"]["long"]
+
+
 def test_ratios_compare_within_a_turn_each_at_its_most_clients() -> None:
-    ratios = figures(RESULTS)["ratios"]
+    ratios = OF_LONG["ratios"]
     assert ratios["clients"] == 64
     assert ratios["this bundle to"] == {
         "bound": {"median": 0.8, "min": 0.75, "max": 0.9},
@@ -49,25 +64,67 @@ def test_ratios_compare_within_a_turn_each_at_its_most_clients() -> None:
 
 
 def test_repeats_become_medians_ranges_and_sums() -> None:
-    entry = figures(RESULTS)["setups"][BUNDLE]["64"]
+    entry = OF_LONG["setups"][BUNDLE]["64"]
     assert entry["requests_per_second"] == {"median": 600, "min": 400, "max": 900}
     assert (entry["requests"], entry["failures"]) == (1900, 3)
 
 
 def test_the_table_and_the_picture_show_every_setup(tmp_path: Path) -> None:
     out = io.StringIO()
-    Console(file=out, width=160).print(table("tiny", figures(RESULTS)))
+    Console(file=out, width=180).print(table("tiny", "long", OF_LONG))
     lines = out.getvalue().splitlines()
-    assert "tiny: 2 requests of 2.5 rows, 120 tokens a row;" in lines[0]
-    assert "[lowest-highest]" in lines[0]
+    assert "tiny, long texts: 2 requests of 2.5 rows, 120 tokens a row;" in lines[0]
+    assert "(lowest – highest)" in lines[0]
     (bundle,) = [line for line in lines if BUNDLE in line and " 64 " in line]
-    assert "600 [400-900]" in bundle
+    assert "600 (400 – 900)" in bundle
     assert "75 %" in bundle
     few, most = [line for line in lines if PLAIN in line]
-    assert ("x " in few, "x 200.0" in most, "3.0 [2.0-3.0]" in most) == (False, True, True)
-    environment = {"processor": "p", "cores": 2, "packages": {"numpy": "2"}}
-    draw({"tiny": figures(RESULTS)}, environment, tmp_path / "bench.png")
+    assert ("x " in few, "x 200.0 (200.0 – 300.0)" in most, "3.0 (2.0 – 3.0)" in most) == (False, True, True)
+    draw(CONTENT["models"], CONTENT["environment"], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+TABLES = f"""p, 2 cores; numpy 2; 8 s each, 3 repeats, measured 2024-01-02T03:04:05+00:00.
+
+tiny, long texts: 2 requests of 2.5 rows, 120 tokens a row; medians of the repeats (lowest – highest); 12 wrong answers:
+
+| set-up | clients | requests/s | of the bound | bundle to it | p50 ms | p99 ms |
+|---|---|---|---|---|---|---|
+| bound: the model alone, no server |  | 800 (500 – 1000) | 100 % |  |  |  |
+| {BUNDLE} | 1 | 100 (100 – 100) | 12 % |  | 1.0 | 3.0 |
+| {BUNDLE} | 64 | 600 (400 – 900) | 75 % |  | 1.0 | 3.0 |
+| {PLAIN} | 1 | 2.0 (2.0 – 2.0) | 0 % |  | 1.0 | 3.0 |
+| {PLAIN} | 4 | 3.0 (2.0 – 3.0) | 0 % | x 200.0 (200.0 – 300.0) | 1.0 | 3.0 |
+"""
+
+
+def markdown_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", ["markdown", str(path)])
+    return markdown.main()
+
+
+def test_a_kept_measurement_becomes_a_table_for_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(CONTENT))
+    assert markdown_of(path, monkeypatch) == 0
+    assert capsys.readouterr().out == TABLES
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "measure first"), ("{}", "no bench.json of this version")])
+def test_what_is_no_measurement_is_told(
+    content: str | None,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "bench.json"
+    if content is not None:
+        path.write_text(content)
+    assert markdown_of(path, monkeypatch) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_a_changed_archive_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) -> None:
@@ -79,6 +136,16 @@ def test_a_changed_archive_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) 
     check_integrity(tmp_path / "after")
     settings = handler_settings(tmp_path / "after")
     assert (settings.max_rows, settings.token_budget, settings.threads) == (64, 1536, 2)
+
+
+def test_a_copy_under_another_name_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) -> None:
+    unpack(build_archive("tiny", tiny_runs, tmp_path / "store"), tmp_path / "folder")
+    copy = tmp_path / "copies" / "tiny_2.mar"
+    pack_as("tiny_2", tmp_path / "folder", copy)
+    unpack(copy, tmp_path / "after")
+    check_integrity(tmp_path / "after")
+    with zipfile.ZipFile(copy) as mar:
+        assert json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]["modelName"] == "tiny_2"
 
 
 @pytest.fixture(scope="module")

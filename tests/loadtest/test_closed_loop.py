@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtest.bench.closed_loop import Measurement, measure
+from loadtest.bench.closed_loop import Measurement, measure, measure_together
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample
@@ -55,7 +55,7 @@ def echo() -> Iterator[str]:
 
 def measured(samples: list[Sample], clients: int = 4) -> Measurement:
     with echo() as url:
-        return measure(Plan(Target(url, "key"), "m", samples, None, None, ""), clients, 0.5)
+        return measure(Plan(Target(url, "key"), "m", samples, None), clients, 0.5)
 
 
 def test_answers_are_counted_and_checked() -> None:
@@ -74,12 +74,20 @@ def test_wrong_answers_and_refusals_are_failures(sample: Sample) -> None:
     assert result.failures == result.requests > 0
 
 
+def test_several_models_are_asked_each_with_its_own_labels() -> None:
+    with echo() as url:
+        plans = [Plan(Target(url, "key"), name, [Sample({"text": name}, None)], labels=["a", "b"]) for name in "abc"]
+        together = measure_together(plans, 4, 0.5)
+        assert 0 < together.failures < together.requests / 2
+        assert measure_together(plans[:2], 4, 0.5).failures == 0
+
+
 def test_a_server_that_hangs_up_is_an_error() -> None:
     with pytest.raises(LoadTestError, match="the server failed under 2 clients"):
         measured([Sample({"text": "gone"}, None)], clients=2)
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
-    plan = Plan(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None, None, "")
+    plan = Plan(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None)
     with pytest.raises(LoadTestError, match="the server failed"):
         measure(plan, 1, 0.1)

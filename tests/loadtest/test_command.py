@@ -48,6 +48,10 @@ def test_no_server_is_one_line(tmp_path: Path) -> None:
         (["--p99", "-1"], "expected a number above 0"),
         (["--processes", "2", "--worker"], "leave --master and --worker out"),
         (["--token", "k"], "give its --url too"),
+        (["--rate", "5", "--worker"], "give each machine its part of the rate"),
+        (["--model", "m", "m=2"], "names a model twice"),
+        (["--model", "m=0", "n"], "--model m=0: expected a number above 0"),
+        (["--shape", "round"], "--shape"),
     ],
 )
 def test_wrong_options_are_named(options: list[str], told: str) -> None:

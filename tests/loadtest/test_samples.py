@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import LoadTestError
-from loadtest.plan import Plan
+from loadtest.plan import Job, Plan
 from loadtest.samples import Sample, read_golden, read_labels, read_texts
 from loadtest.squad import SAMPLE
+from loadtest.stages import Stage
 from loadtest.target import Target
 from tests.archives.mini_archive import write_archive
 
@@ -78,11 +79,12 @@ def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> No
     assert read_texts(path) == [Sample(request, None) for request in requests]
 
 
-def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
     samples = [Sample({"question": "Who?", "context": "Łódź 🎈"}, {"answer": "Łódź"}), Sample({"text": "t"}, None)]
-    plan = Plan(Target("http://host", "key"), "qa", samples, None, 0.5, "result.json")
-    plan.write(tmp_path / "plan.json")
-    assert Plan.read(tmp_path / "plan.json") == plan
+    plans = [Plan(Target("http://host", "key"), "qa", samples, None), Plan(Target("http://host", None), "m", [], ["a"])]
+    job = Job(plans, [0.25, 0.75], [Stage(10, 0.5), Stage(20, 3)])
+    job.write(tmp_path / "job.json")
+    assert Job.read(tmp_path / "job.json") == job
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def test_writes_figures_predictions_errors_pictures_and_a_page(tmp_path: Path) -
         "comparison": COMPARISON,
         "history": HISTORY,
         "profile": {"training": {"tokens_per_second": 3012}},
+        "calibration": {"temperature": 0.91, "questions": 1000, "expected_calibration_error_before": 0.1411},
         "training": {"device": "cpu"},
         "data": {"train": {"questions": 4000}},
     }
@@ -76,6 +77,8 @@ def test_writes_figures_predictions_errors_pictures_and_a_page(tmp_path: Path) -
         "answered nothing",
         "training.tokens_per_second 3,012",
         "train.questions 4,000",
+        f"Calibration error {metrics['expected_calibration_error']:.4f} 0.1411 without the temperature",
+        "The scores have the temperature 0.9100, fitted on 1,000 validation questions",
     ):
         assert part in text
 

@@ -73,7 +73,9 @@ def test_every_trained_weight_gets_a_gradient_even_where_no_row_has_a_complexity
     """Several devices wait for the gradients of all of them."""
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     BertModel(BertConfig(vocab_size=50, **sizes)).save_pretrained(tmp_path)
-    model = Classifier(str(tmp_path), labels=("a", "b"), complexity_labels=("low", "high"), class_counts=(1, 1))
+    model = Classifier(
+        backbone=str(tmp_path), labels=("a", "b"), complexity_labels=("low", "high"), class_counts=(1, 1)
+    )
     ids = torch.ones(2, 4, dtype=torch.int64)
     none = torch.full((2,), IGNORED)
     batch = {"input_ids": ids, "attention_mask": ids, "labels": torch.tensor([0, 1]), "complexity": none}
@@ -85,7 +87,7 @@ def test_every_trained_weight_gets_a_gradient_even_where_no_row_has_a_complexity
 
 def test_the_complexity_loss_is_the_mean_of_the_rows_that_have_one(tiny_backbone: Path) -> None:
     names = {"labels": ("a", "b"), "complexity_labels": ("low", "high")}
-    model = Classifier(str(tiny_backbone), class_counts=(1, 1), complexity_weight=1.0, **names).eval()
+    model = Classifier(backbone=str(tiny_backbone), class_counts=(1, 1), complexity_weight=1.0, **names).eval()
     ids = torch.tensor([[2, 5, 3], [2, 6, 3], [2, 7, 3]])
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1, 0])}
     levels = torch.tensor([1, IGNORED, 0])
@@ -98,7 +100,7 @@ def test_the_complexity_loss_is_the_mean_of_the_rows_that_have_one(tiny_backbone
 
 
 def test_freezing_stops_the_gradients_of_the_embeddings_and_the_first_layers(tiny_backbone: Path) -> None:
-    model = Classifier(str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1), freeze_layers=1)
+    model = Classifier(backbone=str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1), freeze_layers=1)
     layers = encoder_layers(model.network.encoder)
     trained = [any(p.requires_grad for p in part.parameters()) for part in (model.network.encoder.embeddings, *layers)]
     assert trained == [False, False, True]
@@ -106,15 +108,39 @@ def test_freezing_stops_the_gradients_of_the_embeddings_and_the_first_layers(tin
 
 def test_too_many_frozen_layers_are_refused(tiny_backbone: Path) -> None:
     with pytest.raises(UserError, match=r"freeze_layers is 3, but the backbone has 2 layers"):
-        Classifier(str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1), freeze_layers=3)
+        Classifier(backbone=str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1), freeze_layers=3)
 
 
 def test_balanced_class_weights_are_inverse_to_the_counts(tiny_backbone: Path) -> None:
-    model = Classifier(str(tiny_backbone), labels=("a", "b"), class_counts=(30, 10), class_weights="balanced")
+    model = Classifier(backbone=str(tiny_backbone), labels=("a", "b"), class_counts=(30, 10), class_weights="balanced")
     assert model.label_weights is not None
     assert model.label_weights.tolist() == pytest.approx([2 / 3, 2])
 
 
 def test_dropout_is_on_in_training(tiny_backbone: Path) -> None:
-    model = Classifier(str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1))
+    model = Classifier(backbone=str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1))
     assert all(module.training for module in model.network.modules())
+
+
+def test_own_and_shared_settings_are_hyperparameters_set_or_not(tiny_backbone: Path) -> None:
+    model = Classifier(backbone=str(tiny_backbone), labels=("a", "b"), class_counts=(1, 1), weight_decay=0.2)
+    assert dict(model.hparams) == {
+        "backbone": str(tiny_backbone),
+        "labels": ("a", "b"),
+        "complexity_labels": (),
+        "class_counts": (1, 1),
+        "pooling": "mean",
+        "layer_norm": False,
+        "dropout": 0.1,
+        "encoder_dropout": None,
+        "layers": None,
+        "freeze_layers": 0,
+        "gradient_checkpointing": False,
+        "complexity_weight": 0.3,
+        "label_smoothing": 0.0,
+        "class_weights": "none",
+        "learning_rate": 5e-5,
+        "head_learning_rate": None,
+        "weight_decay": 0.2,
+        "warmup": 0.1,
+    }

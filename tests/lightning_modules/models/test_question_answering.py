@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -12,12 +14,14 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from archives.build import build_archive
 from archives.verify import verify_archive
 from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.answer_metric import exact_match
+from lightning_modules.evaluation.calibration import calibration_bins, expected_calibration_error
 from lightning_modules.models.question_answering import QuestionAnswering
 from tests.lightning_modules.data.test_question_data import write_squad
 
 
 def test_tokens_outside_the_context_take_no_part_in_the_loss(tiny_backbone: Path) -> None:
-    model = QuestionAnswering(str(tiny_backbone)).eval()
+    model = QuestionAnswering(backbone=str(tiny_backbone)).eval()
     ids = torch.tensor([[2, 9, 3, 7, 8, 3]])
     allowed = torch.tensor([[True, False, False, True, True, False]])
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "allowed": allowed}
@@ -72,14 +76,34 @@ def test_fit_learns_reports_and_compares_the_forms(run: Path) -> None:
     assert predictions.keys() == {f"{i}-{n}" for i in range(24) for n in range(2)}
 
 
-def test_the_exported_pipeline_gives_the_reported_answers(run: Path) -> None:
+@pytest.fixture(scope="module")
+def served(run: Path) -> dict[str, dict[str, Any]]:
+    """What the exported pipeline answers to every question, by its id."""
     pipeline = QuestionAnsweringPipeline.load(run / "export", model_file="model.onnx")
-    predictions = json.loads((run / "report" / "predictions.json").read_text())
     squad = json.loads((run.parent / "squad.json").read_text())
     paragraphs = [paragraph for article in squad["data"] for paragraph in article["paragraphs"]]
     asked = [(qa["id"], {"question": qa["question"], "context": p["context"]}) for p in paragraphs for qa in p["qas"]]
-    answers = pipeline.predict([request for _, request in asked])
-    assert {name: answer["answer"] for (name, _), answer in zip(asked, answers, strict=True)} == predictions
+    return dict(zip((name for name, _ in asked), pipeline.predict([request for _, request in asked]), strict=True))
+
+
+def test_the_exported_pipeline_gives_the_reported_answers(run: Path, served: dict[str, dict[str, Any]]) -> None:
+    predictions = json.loads((run / "report" / "predictions.json").read_text())
+    assert {name: answer["answer"] for name, answer in served.items()} == predictions
+
+
+def test_the_exported_pipeline_gives_scores_of_the_fitted_temperature(
+    run: Path, served: dict[str, dict[str, Any]]
+) -> None:
+    metrics = json.loads((run / "report" / "metrics.json").read_text())
+    calibration = metrics["calibration"]
+    assert calibration["questions"] == 48
+    assert calibration["temperature"] == json.loads((run / "export" / "metadata.json").read_text())["temperature"]
+    squad = json.loads((run.parent / "squad.json").read_text())
+    qas = [qa for article in squad["data"] for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+    right = [exact_match(served[qa["id"]]["answer"], [one["text"] for one in qa["answers"]]) == 1 for qa in qas]
+    bins = calibration_bins(np.array([served[qa["id"]]["score"] for qa in qas]), np.array(right))
+    assert expected_calibration_error(bins) == pytest.approx(metrics["expected_calibration_error"], abs=1e-3)
+    assert calibration["expected_calibration_error_before"] != metrics["expected_calibration_error"]
 
 
 def test_transformers_loads_the_export_and_marks_the_same_span(run: Path) -> None:

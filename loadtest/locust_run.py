@@ -1,43 +1,43 @@
-"""Runs Locust on a plan, in processes of its own: Locust changes Python's sockets and threads for all of a process."""
+"""Runs Locust on a job, in processes of its own: Locust changes Python's sockets and threads for all of a process."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from loadtest.errors import LoadTestError
-from loadtest.plan import VARIABLE, Plan
-from loadtest.thresholds import Summary
+from loadtest.generator import Run
+from loadtest.plan import JOB, RESULT, Job
 
 USERS = Path(__file__).with_name("users.py")
 
 
-def run(plan: Plan, arguments: argparse.Namespace) -> Summary | None:
-    """The summary of a finished run, None on a worker, which has none of its own.
+def run(job: Job, arguments: argparse.Namespace) -> Run | None:
+    """What was recorded of a finished run, None on a worker, which has sent that to its master.
 
     Raises:
         LoadTestError: Locust failed, or its workers did not come.
     """
-    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="loadtest-") as temporary:
-        result, written = Path(temporary, "summary.json"), Path(temporary, "plan.json")
-        replace(plan, result=str(result)).write(written)
+        result, written = Path(temporary, "run.pickle"), Path(temporary, "job.json")
+        job.write(written)
         log = arguments.out / ("worker.log" if arguments.worker else "locust.log")
         with log.open("w", encoding="utf-8") as output:
-            code = _wait(command(arguments), os.environ | {VARIABLE: str(written)}, output.fileno())
+            code = _wait(command(arguments), os.environ | {JOB: str(written), RESULT: str(result)}, output.fileno())
         if code == 0 and arguments.worker:
             return None
         if code != 0 or not result.is_file():
             lines = log.read_text(encoding="utf-8").strip().splitlines() or ["no output"]
             raise LoadTestError(f"Locust ended with code {code}, see {log}: {lines[-1]}")
-        return Summary(**json.loads(result.read_text(encoding="utf-8")))
+        with result.open("rb") as file:  # written by users.py into this private folder
+            finished: Run = pickle.load(file)
+        return finished
 
 
 def command(arguments: argparse.Namespace) -> list[str]:
@@ -52,9 +52,7 @@ def command(arguments: argparse.Namespace) -> list[str]:
             "--master-port",
             str(arguments.master_port),
         ]
-    locust += ["--users", str(arguments.users), "--spawn-rate", str(arguments.users)]
-    locust += ["--run-time", f"{arguments.duration}s", "--stop-timeout", "30", "--exit-code-on-error", "0"]
-    locust += ["--csv", str(arguments.out / "locust"), "--html", str(arguments.out / "report.html")]
+    locust += ["--stop-timeout", "30", "--exit-code-on-error", "0", "--csv", str(arguments.out / "locust")]
     if arguments.master:
         locust += ["--master", "--expect-workers", str(arguments.expect_workers), "--expect-workers-max-wait", "60"]
         return [*locust, "--master-bind-port", str(arguments.master_port)]

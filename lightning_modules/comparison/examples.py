@@ -1,0 +1,94 @@
+"""The rows that models are compared on: those of a file, or the test rows of a run."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datasets import Dataset
+from jsonargparse import ArgumentParser
+from lightning import LightningDataModule
+
+from handlers.text.payload import Payload
+from lightning_modules.comparison.figures import Figures, judged_questions, judged_texts
+from lightning_modules.comparison.models import Model
+from lightning_modules.data.classification import ClassificationData
+from lightning_modules.data.question_files import read_questions
+from lightning_modules.data.questions import QuestionData
+from lightning_modules.data.tables import Columns, read_table
+from lightning_modules.errors import UserError
+
+
+@dataclass(frozen=True)
+class Examples(ABC):
+    """`requests` as clients would send them; `source` says whose they are."""
+
+    source: str
+    requests: Sequence[Payload]
+
+    @abstractmethod
+    def judged(self, folder: Path) -> Figures:
+        """Quality of each form of an exported folder."""
+
+
+@dataclass(frozen=True)
+class Texts(Examples):
+    """`targets`: the label of each request; `labels`: all that the models know."""
+
+    targets: Sequence[str]
+    labels: Sequence[str]
+
+    def judged(self, folder: Path) -> Figures:
+        return judged_texts(folder, [str(text) for text in self.requests], self.targets, self.labels)
+
+
+@dataclass(frozen=True)
+class Questions(Examples):
+    """`references`: the right answers to each request."""
+
+    references: Sequence[Sequence[str]]
+
+    def judged(self, folder: Path) -> Figures:
+        return judged_questions(folder, self.requests, self.references)
+
+
+def examples_of_file(file: Path, columns: Columns, models: Sequence[Model]) -> Examples:
+    """Raises `UserError` for a file that cannot be read, and for labels that the models do not know."""
+    if models[0].task == "question-answering":
+        return _questions(str(file), read_questions(file, "error", check_starts=False).rows)
+    return _texts(str(file), read_table(file, columns, "error").rows, models[0])
+
+
+def examples_of_run(models: Sequence[Model]) -> Examples:
+    """The test rows of the first run among the models."""
+    run = next((model for model in models if model.config is not None), None)
+    if run is None or run.config is None:
+        raise UserError("none of the models is a run with a config.yaml, which would name test rows: give --file")
+    data, source = data_of(run.config), f"test rows of {run.name}"
+    if isinstance(data, ClassificationData):
+        return _texts(source, data.tables["test"].rows, models[0])
+    if isinstance(data, QuestionData):
+        return _questions(source, data.parts["test"].rows)
+    raise UserError(f"{run.config}: {type(data).__name__} has no test rows that are known here: give --file")
+
+
+def data_of(config: Path) -> Any:
+    """The data module that the configuration of a run describes."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    return parser.instantiate(parser.parse_object({"data": settings["data"]})).data
+
+
+def _texts(source: str, rows: Dataset, model: Model) -> Texts:
+    unknown = sorted(set(rows["label"][:]) - set(model.labels))
+    if unknown:
+        raise UserError(f"{source}: labels that the models do not know: {', '.join(unknown[:5])}")
+    return Texts(source, rows["text"][:], rows["label"][:], sorted(model.labels))
+
+
+def _questions(source: str, rows: Dataset) -> Questions:
+    requests: list[Payload] = [{"question": row["question"], "context": row["context"]} for row in rows]
+    return Questions(source, requests, [row["answers"]["text"] for row in rows])

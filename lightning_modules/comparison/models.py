@@ -1,0 +1,95 @@
+"""What a comparison is of: finished runs, exported folders, and checkpoints with a sequence-classification head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_modules.comparison.figures import FORMS, PIPELINES
+from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
+from lightning_modules.errors import UserError
+from lightning_modules.export.reading import export_folder, read_json
+
+NAMED = 5  # labels in an error message
+
+
+@dataclass(frozen=True)
+class Model:
+    """`folder` is the exported one, `config` that of its run; a checkpoint has neither, but is read already."""
+
+    name: str
+    task: str
+    labels: tuple[str, ...]
+    folder: Path | None = None
+    config: Path | None = None
+    max_length: int | None = None
+    checkpoint: Teacher | None = None
+
+    def exported(self, out: Path, max_length: int) -> Path:
+        """The exported folder; a checkpoint is exported into `out`, to read `max_length` tokens at most."""
+        if self.folder is not None:
+            return self.folder
+        assert self.checkpoint is not None
+        return teacher_export(self.checkpoint, out / self.name.strip("/").replace("/", "--"), max_length)
+
+
+def find_models(names: Sequence[str], runs_dir: Path) -> list[Model]:
+    """Each a run `<runs_dir>/<name>`, a run's or an exported folder, a local folder in hub layout, or a hub name.
+
+    Raises:
+        UserError: there are fewer than two, one is not there or not exported, or their tasks or labels differ.
+    """
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UserError(f"--models {' '.join(names)}: give two or more, each once")
+    models = [find_model(name, runs_dir) for name in names]
+    first = models[0]
+    for other in models[1:]:
+        if other.task != first.task:
+            raise UserError(f"{first.name} is a model for {first.task}, {other.name} for {other.task}: give one task's")
+        if set(other.labels) != set(first.labels):
+            raise UserError(
+                f"{first.name} and {other.name} have other labels ({difference(first, other.name, other.labels)}): "
+                "they cannot be judged on the same rows"
+            )
+    return models
+
+
+def find_model(name: str, runs_dir: Path) -> Model:
+    run = next((path for path in (runs_dir / name, Path(name).expanduser()) if path.is_dir()), None)
+    folder = export_folder(run) if run else None
+    if folder is not None:
+        return _exported(name, folder)
+    if run is not None and not (run / "config.json").is_file():
+        raise UserError(f"{run} has no exported model: train it first, make train TASK={run.name}")
+    try:
+        checkpoint = load_teacher(name)
+    except UserError as error:
+        raise UserError(f"{name} is no finished run in {runs_dir}, and no checkpoint to compare: {error}") from error
+    return Model(name, "text-classification", checkpoint.labels, checkpoint=checkpoint)
+
+
+def _exported(name: str, folder: Path) -> Model:
+    facts = read_json(folder / "metadata.json")
+    lacking = [file for file in FORMS.values() if not (folder / file).is_file()]
+    if lacking or facts["task"] not in PIPELINES:
+        what = f"lacks {', '.join(lacking)}" if lacking else f"is for {facts['task']}, which is unknown here"
+        raise UserError(f"{folder} {what}: train the model again")
+    config = folder.parent / "config.yaml"
+    return Model(
+        name,
+        facts["task"],
+        tuple(facts.get("labels", ())),
+        folder,
+        config if config.is_file() else None,
+        facts["max_length"],
+    )
+
+
+def difference(one: Model, name: str, labels: Sequence[str]) -> str:
+    """The labels that only one side has."""
+    sides = ((one.name, set(one.labels) - set(labels)), (name, set(labels) - set(one.labels)))
+    return "; ".join(f"only {side}: {_some(sorted(only))}" for side, only in sides if only)
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+    return ", ".join(labels[:NAMED]) + more

@@ -1,0 +1,79 @@
+"""Whether a task's stages run on this machine: its settings `enable` and `require_cuda`.
+
+A stage that does not run ends with exit code 0 and leaves `skipped.json` in its folder; a later run that comes to its
+end removes it. DVC looks at files only, so for its pipelines what holds on this machine becomes one:
+
+python -m lightning_modules.conditions --config configs/sentiment.yaml --out runs/sentiment/condition.json
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import yaml
+
+RECORD = "skipped.json"
+FORMS = ("torch", "onnx", "int8")  # of the figures in an export's metadata.json
+
+
+def skip_reason(*, enable: bool, require_cuda: bool) -> str | None:
+    """Why the stage is not to run; None: it is."""
+    if require_cuda:
+        import torch
+
+        if not torch.cuda.is_available():
+            return "require_cuda is true, and no CUDA device is usable here"
+    return None if enable else "enable is false"
+
+
+def skip(folder: Path, *, name: str, stage: str, why: str, figures: Sequence[str]) -> None:
+    """Writes the record into the stage's folder and says so in one line; what an earlier run left there stays.
+
+    `figures`: names of the task's figures, which are null for each form of the model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "name": name,
+        "stage": stage,
+        "why": why,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "metrics": {form: dict.fromkeys(figures) for form in FORMS},
+    }
+    _write(folder / RECORD, record)
+    print(f"{name}: skipped: {why}")
+
+
+def why_skipped(folder: Path) -> str | None:
+    """The reason in the record of the folder's latest run; None where it was not skipped."""
+    record = folder / RECORD
+    return json.loads(record.read_text(encoding="utf-8"))["why"] if record.is_file() else None
+
+
+def clear(folder: Path) -> None:
+    """Removes the record of an earlier run."""
+    (folder / RECORD).unlink(missing_ok=True)
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Writes whether a task's stages run here: `{"runs": true}`, or false and why."""
+    parser = argparse.ArgumentParser(prog="python -m lightning_modules.conditions", description=main.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the task's YAML")
+    parser.add_argument("--after", type=Path, help="such a file of a task that has to run too")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    settings = yaml.safe_load(given.config.read_text(encoding="utf-8"))
+    why = skip_reason(enable=settings.get("enable", True), require_cuda=settings.get("require_cuda", False))
+    if why is None and given.after:
+        why = json.loads(given.after.read_text(encoding="utf-8")).get("why")
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    _write(given.out, {"runs": True} if why is None else {"runs": False, "why": why})
+
+
+if __name__ == "__main__":
+    main()

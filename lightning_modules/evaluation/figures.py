@@ -1,0 +1,39 @@
+"""A run's figures alone, for DVC and the like: those of the exported model, or null where the run was skipped.
+
+python -m lightning_modules.evaluation.figures runs/sentiment --out configs/dvc/sentiment/metrics.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from lightning_modules.conditions import RECORD
+
+
+def run_figures(run: Path) -> dict[str, dict[str, float | None]]:
+    """By form (torch, onnx, int8), then by name."""
+    skipped = run / RECORD
+    path = skipped if skipped.is_file() else run / "export" / "metadata.json"
+    forms: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+    return {form: {key: value for key, value in row.items() if _is_figure(value)} for form, row in forms.items()}
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lightning_modules.evaluation.figures")
+    parser.add_argument("run", type=Path, help="its folder, such as runs/sentiment")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    try:
+        figures = run_figures(given.run)
+    except FileNotFoundError as error:
+        parser.error(f"there is no {error.filename}: train it first, with make train")
+    given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

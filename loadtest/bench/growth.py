@@ -1,0 +1,82 @@
+"""How the throughput and the p99 of a served model grow with workers, clients, text length and models served at once.
+
+    python -m loadtest.bench.growth --model intent
+    python -m loadtest.bench.growth --model qa --tokens 128 512 2048 --seconds 20 --repeats 2
+
+One of them grows at a time; see sweeps.py for how the others stand. `tokens` are those of a text, as far as the model
+reads, or of the context of a question. Models served at once are copies of the archive. With the options as they are it
+takes about 11 minutes; leave the machine alone meanwhile. Writes growth.json, with the memory of all workers, and
+growth.png, and ends with 1 when an answer was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from loadtest.arguments import REPORTS
+from loadtest.command import exit_code
+from loadtest.packages import require
+from loadtest.samples import STORE
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    return exit_code(lambda: _grow(arguments))
+
+
+def up_to(cores: int) -> list[int]:
+    """1, 2, 4, … and `cores`."""
+    return sorted({min(2**power, cores) for power in range(cores.bit_length() + 1)})
+
+
+def _grow(arguments: argparse.Namespace) -> int:
+    require("matplotlib", "psutil", "rich", "yaml", "ts")
+    from rich.console import Console
+
+    from loadtest.bench.environment import environment
+    from loadtest.bench.growth_report import draw, table
+    from loadtest.bench.sweeps import CLIENTS, Ranges, grow
+
+    machine = environment()
+    of_options = (arguments.workers or up_to(machine["cores"]), arguments.clients, arguments.tokens, arguments.copies)
+    ranges = Ranges(*map(sorted, of_options))
+    found = grow(arguments.model, arguments.store, ranges, arguments.seconds, arguments.repeats, _progress)
+    asked = {"seconds": arguments.seconds, "repeats": arguments.repeats, "clients": CLIENTS}
+    content: dict[str, Any] = {"environment": machine, "model": arguments.model, "asked": asked, **found}
+    folder = arguments.out or REPORTS / "growth" / arguments.model
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "growth.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw(content, folder / "growth.png")
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    for name, entries in found["growth"].items():
+        console.print(table(name, entries))
+    print(f"report: {folder / 'growth.json'}, {folder / 'growth.png'}")
+    return 1 if any(entry["failures"] for entries in found["growth"].values() for entry in entries) else 0
+
+
+def _progress(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    description = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench.growth", description=description)
+    parser.add_argument("--model", required=True)
+    numbers: dict[str, Any] = {"nargs": "+", "type": int, "metavar": "N"}
+    parser.add_argument("--workers", **numbers, help="of the model (default: 1, 2, 4, … up to the cores)")
+    parser.add_argument("--clients", **numbers, default=[1, 4, 16, 64, 256, 512])
+    parser.add_argument("--tokens", **numbers, default=[8, 16, 32, 64, 128, 256, 512], help="of a text or context")
+    parser.add_argument("--copies", **numbers, default=[1, 2, 3, 4], help="of the archive, served at once")
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--store", type=Path, default=STORE)
+    parser.add_argument("--out", type=Path, help="default: loadtest/reports/growth/<model>")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

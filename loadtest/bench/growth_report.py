@@ -1,0 +1,63 @@
+"""Growth as tables and as a picture of four panels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from loadtest.bench.environment import machine
+from loadtest.bench.report import curve
+from loadtest.bench.rows import rates
+
+LABELS = {
+    "workers": "workers",
+    "clients": "clients",
+    "tokens": "tokens of a text or context",
+    "models": "models served at once",
+}
+COLUMNS = ("requests/s", "p50 ms", "p99 ms", "generator cores", "all workers, MiB", "wrong")
+
+
+def table(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    """One sweep. Memory is proportional (pss) where the system tells it, else resident."""
+    grid = Table()
+    for column in (LABELS[name], *COLUMNS):
+        grid.add_column(column, justify="right", no_wrap=True)
+    for entry in entries:
+        memory = entry["memory_mib"]
+        grid.add_row(
+            str(entry[name]),
+            rates(entry["requests_per_second"]),
+            f"{entry['p50']['median']:.1f}",
+            f"{entry['p99']['median']:.1f}",
+            f"{entry['generator_cores']['median']:.2f}",
+            f"{memory['workers']} x {memory.get('pss', memory['rss']) / memory['workers']:.0f}",
+            str(entry["failures"]),
+        )
+    return grid
+
+
+def draw(content: Mapping[str, Any], path: Path) -> None:
+    """A panel a sweep: requests/s on the left, p99 on the right; writes a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(12, 8))
+    for axis, (name, entries) in zip(axes.flat, content["growth"].items(), strict=True):
+        places, right = range(len(entries)), axis.twinx()
+        curve(axis, places, [entry["requests_per_second"] for entry in entries], color="C0", label="requests/s")
+        curve(right, places, [entry["p99"] for entry in entries], color="C1", linestyle="--", label="p99, ms")
+        axis.set_xticks(places, [str(entry[name]) for entry in entries])
+        axis.set_xlabel(LABELS[name])
+        for side, label, color in ((axis, "requests/s", "C0"), (right, "p99, ms", "C1")):
+            side.set_ylim(bottom=0)
+            side.set_ylabel(label, color=color)
+    figure.suptitle(f"{content['model']}: {machine(content['environment'])}", fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

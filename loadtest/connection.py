@@ -1,0 +1,77 @@
+"""One kept HTTP/1.1 connection that asks a model one request at a time, made to take little of the processor.
+
+Plain asyncio, because the load generator shares its machine with the server: a request takes about 0.12 ms of the
+processor at 1000 requests/s, where aiohttp took 0.31 and a Locust user takes 0.3 to 0.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from urllib.parse import urlsplit
+
+from loadtest.errors import LoadTestError
+from loadtest.plan import Plan
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+class Connection(asyncio.Protocol):
+    """What a client does with an answer, and with the end of the connection, is its own."""
+
+    def answered(self, status: int, body: bytes) -> None:
+        """A whole answer has come."""
+        raise NotImplementedError
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is closed, by an error or by one of the two sides."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._received = b""
+        self._closes = False
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator or len(body) < _content_length(head):
+            return
+        self._received = b""
+        self._closes = CLOSES.search(head) is not None
+        self.answered(int(head[9:12]), body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost(exc)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it may take another request."""
+        return not self._closes and not self._transport.is_closing()
+
+    def send(self, request: bytes) -> None:
+        self._transport.write(request)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Closes without a wait for what was not sent yet."""
+        self._transport.abort()
+
+
+def request_bytes(plan: Plan) -> list[bytes]:
+    """Each sample as the bytes of an HTTP request."""
+    headers = plan.target.headers | {"Host": urlsplit(plan.target.url).netloc}
+    head = f"POST {plan.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    bodies = [json.dumps(sample.request).encode() for sample in plan.samples]
+    return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+
+
+def _content_length(head: bytes) -> int:
+    if found := LENGTH.search(head):
+        return int(found[1])
+    raise LoadTestError(f"the server's answer has no Content-Length: {head.decode('latin-1')}")

@@ -1,0 +1,252 @@
+"""An open loop: requests arrive by chance (Poisson) at a given rate, whether or not earlier ones were answered.
+
+Latency counts from when a request was to be sent. A server that stalls for a second is then seen by all the requests
+of that second, as its users would see it; a closed loop would send none of them ("coordinated omission").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import select
+import selectors
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from loadtest.checks import fault, refusal
+from loadtest.connection import Connection, request_bytes
+from loadtest.errors import LoadTestError
+from loadtest.generator import Generator, Meter, Run, together
+from loadtest.plan import Job
+from loadtest.recording import Recorder, merged
+from loadtest.stages import Stage, arrivals
+
+WARM_UP_SECONDS = 1.0
+START_SECONDS = 3.0
+TIMEOUT_SECONDS = 30.0
+# Opened before the first request; more are opened when all of them wait for an answer.
+CONNECTIONS = 16
+# Different answers to remember as right or wrong.
+REMEMBERED = 65536
+
+
+def run(job: Job, processes: int = 1, seed: int = 0) -> Run:
+    """Sends from processes of their own, each an equal part of the rate: together they are Poisson again.
+
+    The requests of a short warm-up are not recorded.
+
+    Raises:
+        LoadTestError: the server takes no connection.
+    """
+    part = replace(job, stages=[Stage(stage.seconds, stage.load / processes) for stage in job.stages])
+    # They begin together, when all have started.
+    begin = time.time() + WARM_UP_SECONDS + START_SECONDS * (processes > 1)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        sending = [pool.submit(_in_this_process, part, (seed, number), begin) for number in range(processes)]
+        runs = [one.result() for one in sending]
+    shifted = [one.recording.shifted(one.origin - runs[0].origin) for one in runs]
+    return Run(merged(shifted), together([one.generator for one in runs]), runs[0].origin)
+
+
+def _in_this_process(job: Job, seed: Sequence[int], begin: float) -> Run:
+    _allow_connections()
+    loop = asyncio.SelectorEventLoop(_selector())
+    try:
+        return loop.run_until_complete(_send(job, np.random.default_rng(seed), begin))
+    finally:
+        loop.close()
+
+
+async def _send(job: Job, chance: np.random.Generator, begin: float) -> Run:
+    sender = Sender(job)
+    await sender.connect()
+    warm_up = arrivals([Stage(WARM_UP_SECONDS, job.stages[0].load)], chance) - WARM_UP_SECONDS
+    times = np.concatenate((warm_up, arrivals(job.stages, chance)))
+    models = chance.choice(len(job.plans), len(times), p=job.shares)
+    picks = chance.random(len(times))
+    origin = max(begin, time.time() + WARM_UP_SECONDS)
+    await sender.send(times, models, picks, time.perf_counter() + origin - time.time())
+    sent = sender.recorder.recording().between(0, np.inf)
+    return Run(sent, Generator([sender.cores], sent.late), origin)
+
+
+class Sender:
+    """Keeps connections and hands each request to an idle one."""
+
+    def __init__(self, job: Job) -> None:
+        self.recorder = Recorder()
+        self.cores = 0.0
+        self._job = job
+        self._requests = [request_bytes(plan) for plan in job.plans]
+        self._idle: list[Channel] = []
+        self._waiting: set[Channel] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._begin = 0.0
+
+    async def connect(self) -> None:
+        """Raises LoadTestError."""
+        try:
+            self._idle = [await self._open() for _ in range(CONNECTIONS)]
+        except OSError as error:
+            raise LoadTestError(f"{self._job.target.url} takes no connection: {error}") from error
+
+    async def send(self, times: np.ndarray, models: np.ndarray, picks: np.ndarray, begin: float) -> None:
+        """Sends at `begin` (of perf_counter) and `times` after it; returns when all are answered or given up."""
+        self._begin, meter = begin, Meter()
+        watch = asyncio.ensure_future(self._watch())
+        for due, model, pick in zip((begin + times).tolist(), models.tolist(), picks.tolist(), strict=True):
+            # Behind time too, answers have to be read.
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            self._take(Exchange(due, model, int(pick * len(self._requests[model]))))
+        self.cores = meter.cores()
+        while self._waiting or self._opening:
+            await asyncio.sleep(0.05)
+        watch.cancel()
+        for channel in self._idle:
+            channel.close()
+
+    def finished(self, exchange: Exchange, status: int, body: bytes | None, error: str | None = None) -> None:
+        done = time.perf_counter()
+        reason = error or self._fault(exchange, status, body)
+        self.recorder.add(
+            exchange.due - self._begin, done - exchange.due, exchange.sent - exchange.due, exchange.model, reason
+        )
+
+    def idle(self, channel: Channel) -> None:
+        self._waiting.discard(channel)
+        self._idle.append(channel)
+
+    def forget(self, channel: Channel) -> None:
+        self._waiting.discard(channel)
+        if channel in self._idle:
+            self._idle.remove(channel)
+
+    def _take(self, exchange: Exchange) -> None:
+        if self._idle:
+            self._hand(exchange, self._idle.pop())
+        else:
+            task = asyncio.ensure_future(self._hand_to_new(exchange))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    def _hand(self, exchange: Exchange, channel: Channel) -> None:
+        self._waiting.add(channel)
+        channel.ask(exchange, self._requests[exchange.model][exchange.sample])
+
+    async def _hand_to_new(self, exchange: Exchange) -> None:
+        # On its way from here on: that a server is slow to take connections is not the generator's lateness.
+        exchange.sent = time.perf_counter()
+        try:
+            channel = await asyncio.wait_for(self._open(), TIMEOUT_SECONDS)
+        except (OSError, asyncio.TimeoutError) as error:
+            self.finished(exchange, 0, None, f"no connection: {getattr(error, 'strerror', None) or 'not in time'}")
+            return
+        self._hand(exchange, channel)
+
+    async def _open(self) -> Channel:
+        address = urlsplit(self._job.target.url)
+        secure = address.scheme == "https"
+        port = address.port or (443 if secure else 80)
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(
+            lambda: Channel(self), address.hostname or "", port, ssl=secure or None
+        )
+        return channel
+
+    async def _watch(self) -> None:
+        """Gives up the requests that were not answered in time."""
+        while True:
+            await asyncio.sleep(1)
+            limit = time.perf_counter() - TIMEOUT_SECONDS
+            for channel in list(self._waiting):
+                if channel.exchange and channel.exchange.due < limit:
+                    channel.give_up()
+
+    def _fault(self, exchange: Exchange, status: int, body: bytes | None) -> str | None:
+        if status != 200:
+            return refusal(status, body)
+        return self._checked(exchange.model, exchange.sample, body or b"")
+
+    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - one sender lives as long as its process
+    def _checked(self, model: int, sample: int, body: bytes) -> str | None:
+        plan = self._job.plans[model]
+        try:
+            return fault(json.loads(body), plan.samples[sample], plan.labels)
+        except ValueError:
+            return "the answer is no JSON"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request: when it was to be sent and was, by perf_counter."""
+
+    due: float
+    model: int
+    sample: int
+    sent: float = 0.0
+
+
+class Channel(Connection):
+    """A connection that waits for the answer to `exchange`, or is idle."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.exchange: Exchange | None = None
+        self._sender = sender
+
+    def ask(self, exchange: Exchange, request: bytes) -> None:
+        self.exchange = exchange
+        exchange.sent = exchange.sent or time.perf_counter()
+        self.send(request)
+
+    def answered(self, status: int, body: bytes) -> None:
+        if self.exchange is None:
+            return
+        self._sender.finished(self.exchange, status, body)
+        self.exchange = None
+        if self.reusable:
+            self._sender.idle(self)
+        else:
+            self.close()
+
+    def lost(self, error: Exception | None) -> None:
+        self._end(f"the connection was closed{f': {error}' if error else ''}")
+
+    def give_up(self) -> None:
+        self._end(f"no answer within {TIMEOUT_SECONDS:g} s")
+        self.abort()
+
+    def _end(self, reason: str) -> None:
+        if self.exchange is not None:
+            self._sender.finished(self.exchange, 0, None, reason)
+            self.exchange = None
+        self._sender.forget(self)
+
+
+def _allow_connections() -> None:
+    """A server that falls behind leaves many requests waiting, each on a connection of its own."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _selector() -> selectors.BaseSelector:
+    """epoll alone waits for whole milliseconds, and would send half a millisecond late on average."""
+    if not hasattr(selectors, "EpollSelector"):
+        return selectors.DefaultSelector()
+
+    class PreciseSelector(selectors.EpollSelector):
+        def select(self, timeout: float | None = None) -> list[Any]:
+            if timeout is not None and timeout > 0:
+                select.select([self.fileno()], [], [], timeout)
+                timeout = 0
+            return super().select(timeout)
+
+    return PreciseSelector()

@@ -1,0 +1,65 @@
+"""A run whose folder was moved is resumed and evaluated from where it is now."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lightning_modules import cli
+from lightning_modules.errors import UserError
+from lightning_modules.run import best_checkpoint, load_best
+from tests.lightning_modules.topics import topics_options, write_topics
+
+
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """Trainer and model of each training, in place of what follows it."""
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])  # LightningCLI warns of arguments beside its own
+    seen: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(cli, "finish", lambda trainer, model, *args, **kwargs: seen.append((trainer, model)) or [])
+    return seen
+
+
+@pytest.fixture
+def fit(tmp_path: Path, tiny_backbone: Path) -> Any:
+    data = write_topics(tmp_path / "topics.csv")
+
+    def run(runs: Path, *more: str) -> None:
+        cli.main(["fit", "--config=configs/intent.yaml", *topics_options(runs, tiny_backbone, data), *more])
+
+    return run
+
+
+@pytest.mark.parametrize("old_place", ["gone", "another's"])
+def test_a_moved_run_keeps_its_best_checkpoint_and_its_score(
+    tmp_path: Path, fit: Any, finished: list[tuple[Any, Any]], old_place: str
+) -> None:
+    fit(tmp_path / "old")
+    shutil.copytree(tmp_path / "old", tmp_path / "new")
+    if old_place == "gone":
+        shutil.rmtree(tmp_path / "old")
+    fit(tmp_path / "new", "--ckpt_path=last")
+    (before, _), (after, model) = finished
+    folder = tmp_path / "new" / "topics" / "checkpoints"
+    assert best_checkpoint(after).best_model_path == str(folder / "best.ckpt")
+    assert best_checkpoint(after).best_model_score == best_checkpoint(before).best_model_score
+    with torch.no_grad():
+        model.network.head.bias.fill_(7.0)
+    load_best(after, model)
+    best = torch.load(folder / "best.ckpt", weights_only=False)["state_dict"]
+    assert torch.equal(model.network.head.bias, best["network.head.bias"])
+    (folder / "best.ckpt").unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt is not there any more"):
+        load_best(after, model)
+
+
+def test_a_checkpoint_of_another_run_brings_no_best_one_into_this_folder(
+    tmp_path: Path, fit: Any, finished: list[tuple[Any, Any]]
+) -> None:
+    fit(tmp_path / "one")
+    other = tmp_path / "one" / "topics" / "checkpoints"
+    fit(tmp_path / "two", f"--ckpt_path={other / 'last.ckpt'}")
+    assert best_checkpoint(finished[1][0]).best_model_path == str(other / "best.ckpt")

@@ -1,0 +1,99 @@
+"""Answers from outputs: each question's decoded once, and with scores of the temperature."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from handlers.text.answer_metric import exact_match
+from lightning_modules.data.questions import QuestionData
+from lightning_modules.tasks.answer_temperature import fitted_temperature
+from lightning_modules.tasks.best_answers import BestAnswers
+from tests.lightning_modules.data.test_question_data import question_data, write_squad
+
+Outputs = dict[str, list[NDArray[np.float32]]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> QuestionData:
+    folder = tmp_path_factory.mktemp("squad")
+    files = {f"{part}_file": str(write_squad(folder / f"{part}.json")) for part in ("val", "test")}
+    return question_data(folder, tiny_backbone, **files)
+
+
+def random_outputs(rows: list[list[int]], seed: int = 0) -> Outputs:
+    rng = np.random.default_rng(seed)
+    names = ("start_logits", "end_logits")
+    return {name: [rng.normal(0, 2, len(row)).astype(np.float32) for row in rows] for name in names}
+
+
+@pytest.fixture
+def decoded(data: QuestionData, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The questions that are decoded from here on."""
+    seen: list[int] = []
+    original = data.answer
+
+    def answer(part: str, question: int, *more: Any) -> Any:
+        seen.append(question)
+        return original(part, question, *more)
+
+    monkeypatch.setattr(data, "answer", answer)
+    return seen
+
+
+def test_outputs_are_decoded_once_and_a_part_of_them_not_again(data: QuestionData, decoded: list[int]) -> None:
+    rows = data.tokenised["test"]["input_ids"][:]
+    assert len(rows) > len(data.windows_of["test"])
+    outputs, answers = random_outputs(rows), BestAnswers(data, "test")
+    whole = answers.of(outputs, 1.0)
+    first = data.windows_of["test"][4].stop
+    part = answers.of({name: values[: first + 1] for name, values in outputs.items()}, 1.0)
+    assert answers.of(outputs, 1.0) == whole
+    assert part == whole[:5]  # the sixth question has another window
+    assert decoded == list(range(12))
+
+
+def test_other_outputs_are_decoded_for_themselves(data: QuestionData) -> None:
+    rows = data.tokenised["test"]["input_ids"][:]
+    answers = BestAnswers(data, "test")
+    kept = [answers.of(random_outputs(rows, seed), 1.0) for seed in range(5)]
+    assert kept == [BestAnswers(data, "test").of(random_outputs(rows, seed), 1.0) for seed in range(5)]
+    assert kept[0] != kept[1]
+
+
+def test_a_temperature_changes_scores_and_no_answers(data: QuestionData) -> None:
+    outputs = random_outputs(data.tokenised["test"]["input_ids"][:])
+    plain, sharp = (BestAnswers(data, "test").of(outputs, temperature) for temperature in (1.0, 0.5))
+    assert [one.answer for one in plain] == [one.answer for one in sharp]
+    assert all(one.score < other.score for one, other in zip(plain, sharp, strict=True))
+
+
+def test_the_temperature_makes_scores_of_validation_answers_tell_best_how_often_they_are_right(
+    data: QuestionData,
+) -> None:
+    windows = data.tokenised["val"]
+
+    def outputs_of(rows: list[list[int]]) -> Outputs:
+        """Two questions of three lean to the first reference, where a window has it."""
+        assert rows == windows["input_ids"][:]
+        outputs = random_outputs(rows)
+        for name in ("start", "end"):
+            for values, position, question in zip(
+                outputs[f"{name}_logits"], windows[name], windows["question"], strict=True
+            ):
+                values[position] += 9.0 if position and question % 3 else 0.0
+        return outputs
+
+    def loss(temperature: float) -> float:
+        answered = BestAnswers(data, "val").of(outputs_of(windows["input_ids"][:]), temperature)
+        right = [exact_match(one.answer, one.references) == 1 for one in answered]
+        assert sum(right) == 8
+        shares = {True: 9 / 10, False: 1 / 6}  # Platt's, of 8 right and 4 wrong ones
+        told = [(shares[hit], one.score) for hit, one in zip(right, answered, strict=True)]
+        return -float(np.mean([share * np.log(score) + (1 - share) * np.log(1 - score) for share, score in told]))
+
+    temperature, count = fitted_temperature(data, outputs_of)
+    assert count == 12
+    assert loss(temperature) < min(loss(temperature * 0.95), loss(temperature * 1.05))

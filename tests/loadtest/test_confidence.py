@@ -1,0 +1,55 @@
+"""The exact binomial figures, beside scipy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from loadtest.confidence import (
+    at_most,
+    fewest_trials,
+    percentile_interval,
+    surely_above,
+    surely_below,
+    upper_bound,
+)
+
+
+@pytest.mark.parametrize("trials", [1, 20, 459, 30_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
+def test_the_distribution_is_the_binomial_one(trials: int, share: float) -> None:
+    for count in sorted({-1, 0, 1, round(trials * share), trials // 2, trials}):
+        assert at_most(count, trials, share) == pytest.approx(stats.binom.cdf(count, trials, share), abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "trials"), [(0, 459), (3, 1000), (10, 1000), (50, 3000)])
+def test_the_upper_bound_is_that_of_clopper_and_pearson(count: int, trials: int) -> None:
+    expected = stats.binomtest(count, trials, alternative="less").proportion_ci(0.99, method="exact").high
+    assert upper_bound(count, trials) == pytest.approx(expected, abs=1e-6)
+    assert upper_bound(trials, trials) == 1
+
+
+def test_459_requests_without_a_slow_one_are_the_fewest_that_show_a_p99() -> None:
+    assert fewest_trials(0.01) == 459
+    assert surely_below(0, 459, 0.01)
+    assert not surely_below(0, 458, 0.01)
+    assert not surely_below(1, 459, 0.01)
+    assert not surely_below(0, 0, 0.01)
+
+
+def test_too_many_are_told_from_chance() -> None:
+    assert surely_above(30, 1000, 0.01)
+    assert not surely_above(12, 1000, 0.01)
+    assert not surely_above(1, 20, 0.01)
+    assert not surely_above(0, 0, 0.01)
+
+
+def test_nineteen_of_twenty_intervals_hold_the_true_percentile() -> None:
+    chance = np.random.default_rng(0)
+    truth = -np.log(0.01)
+    held = 0
+    for _ in range(400):
+        low, high = percentile_interval(chance.exponential(1, 3000), 0.99)
+        held += low <= truth <= high
+    assert 0.92 <= held / 400 <= 0.99

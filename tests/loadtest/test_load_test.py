@@ -1,0 +1,114 @@
+"""The command from its options to its exit code, against a server whose delays are known."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.loadtest.stub import Behaviour, stub
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Answers after 300 ms: on a busy machine too, the load generator's own lateness is small beside that."""
+    with stub(Behaviour(delay=0.3)) as running:
+        yield running
+
+
+def loadtest(url: str, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "texts.txt").write_text("hello\nthere\n")
+    where = ["--url", url, "--store", str(tmp_path), "--out", str(tmp_path / "out")]
+    traffic = [] if "--model" in options else ["--model", "m", "--texts", str(tmp_path / "texts.txt")]
+    command = [sys.executable, "-m", "loadtest", *where, *traffic, *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def summary(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "out" / "summary.json").read_text()))
+
+
+def lines(tmp_path: Path) -> list[dict[str, str]]:
+    with gzip.open(tmp_path / "out" / "requests.csv.gz", "rt") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_open_loop_leaves_a_page_and_its_figures(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--rate", "50", "--duration", "3", "--p99", "5000")
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = summary(tmp_path)
+    assert told["passed"]
+    assert told["p50"] >= 300
+    assert len(lines(tmp_path)) == told["requests"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "50.0 requests/s arriving by chance" in page
+    assert page.count("data:image/png") >= 6  # three pictures, each for a light and a dark ground
+    with (tmp_path / "out" / "timeline.csv").open() as file:
+        assert [row["second"] for row in csv.DictReader(file)] == ["0.0", "1.0", "2.0"]
+
+
+def test_a_missed_limit_ends_with_1(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--rate", "50", "--duration", "2", "--p99", "1")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "failed: p99: " in result.stdout
+    assert not summary(tmp_path)["passed"]
+
+
+def test_a_generator_that_is_too_slow_ends_with_3_and_says_so(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--rate", "30000", "--duration", "1")
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "not valid: " in result.stdout
+    told = summary(tmp_path)
+    assert not told["valid"]
+    assert not told["passed"]
+    assert "Not valid." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_users_climb_stairs(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--users", "20", "--duration", "10", "--shape", "stairs")
+    assert result.returncode == 0, result.stdout + result.stderr
+    starts = [float(line["intended_s"]) for line in lines(tmp_path)]
+    first, last = (sum(begin <= start < begin + 2 for start in starts) for begin in (0, 8))
+    assert last > 2 * first > 0
+
+
+def test_the_rate_has_a_spike(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--rate", "60", "--duration", "5", "--shape", "spike")
+    assert result.returncode == 0, result.stdout + result.stderr
+    starts = [float(line["intended_s"]) for line in lines(tmp_path)]
+    before, during = sum(1 <= start < 2 for start in starts), sum(2 <= start < 3 for start in starts)
+    assert during > 1.7 * before > 0
+
+
+@pytest.mark.parametrize("load", [["--rate", "100"], ["--users", "40"]])
+def test_models_share_the_requests_by_their_parts(url: str, tmp_path: Path, load: list[str]) -> None:
+    texts = [f"{name}={tmp_path / 'texts.txt'}" for name in ("a", "b")]
+    result = loadtest(url, tmp_path, "--model", "a=3", "b", "--texts", *texts, "--duration", "4", *load)
+    assert result.returncode == 0, result.stdout + result.stderr
+    counts = {model: entry["requests"] for model, entry in summary(tmp_path)["models"].items()}
+    assert counts["b"] / sum(counts.values()) == pytest.approx(0.25, abs=0.09)
+
+
+def test_a_file_for_none_of_several_models_is_told(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--model", "a", "b", "--texts", "texts.txt")
+    assert result.returncode == 2
+    assert "--texts texts.txt: write NAME=FILE, with one of the models a, b" in result.stderr
+
+
+def test_locusts_requests_are_kept_exactly(url: str, tmp_path: Path) -> None:
+    result = loadtest(url, tmp_path, "--users", "20", "--duration", "3", "--processes", "2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = summary(tmp_path)
+    assert told["requests"] == len(lines(tmp_path)) > 50
+    assert told["p99"] != round(told["p99"])
+    assert told["generator"]["processes"] == 3  # two workers and their master
+    with (tmp_path / "out" / "locust_stats.csv").open() as file:
+        (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
+    assert int(total["Request Count"]) == pytest.approx(told["requests"], rel=0.2)

@@ -1,0 +1,87 @@
+"""Requests kept exactly, and put together from several processes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.generator import Generator, Run, together
+from loadtest.monitor import Reading
+from loadtest.recording import Recorder, Recording, merged, unpacked
+from loadtest.server_metrics import Work
+from loadtest.stages import Stage
+from loadtest.timeline import growth, timeline
+
+
+def recorded(*requests: tuple[float, float, str | None]) -> Recording:
+    recorder = Recorder()
+    for start, latency, reason in requests:
+        recorder.add(start, latency, 0.001, 0, reason)
+    return recorder.recording()
+
+
+ONE = recorded((2.0, 0.5, None), (1.0, 0.25, "status 503"))
+TWO = recorded((1.5, 0.1, "wrong"), (0.5, 0.2, "status 503"), (3.0, 0.3, None))
+
+
+def test_recordings_of_two_processes_become_one_in_order() -> None:
+    both = merged([unpacked(ONE.packed()), unpacked(TWO.packed())])
+    assert both.start.tolist() == [0.5, 1.0, 1.5, 2.0, 3.0]
+    assert both.latency.tolist() == [0.2, 0.25, 0.1, 0.5, 0.3]
+    assert both.errors() == {"status 503": 2, "wrong": 1}
+    assert both.right.tolist() == [False, False, False, True, True]
+
+
+def test_one_that_is_empty_changes_nothing() -> None:
+    assert merged([recorded(), ONE]).errors() == {"status 503": 1}
+    assert len(merged([recorded()])) == 0
+
+
+def test_every_request_is_a_line(tmp_path: Path) -> None:
+    ONE.write_csv(tmp_path / "requests.csv.gz", ["intent"])
+    with gzip.open(tmp_path / "requests.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["intended_s"], row["latency_ms"], row["model"], row["error"]) for row in rows] == [
+        ("1.000000", "250.000", "intent", "status 503"),
+        ("2.000000", "500.000", "intent", ""),
+    ]
+
+
+def test_over_time_requests_belong_to_their_send_time_and_answers_to_theirs() -> None:
+    run = Run(recorded((0.9, 0.3, None), (0.2, 0.1, None), (1.5, 0.1, "x")), Generator([0.1], np.zeros(3)), origin=100)
+    work = Work(requests=30, batches=3, tokens=60, run_tokens=80)
+    readings = [Reading(100.5, 0.5, 1.5, 300.0, work), Reading(101.5, 0.7, 1.0, 340.0, None), Reading(105, 1.0)]
+    first, second = timeline(run, [Stage(2, 5)], readings)
+    assert (first.asked, first.answered, first.failures) == (2, 1, 0)
+    assert (second.asked, second.answered, second.failures, second.p99) == (1, 1, 1, None)
+    assert first.p50 == pytest.approx(200)
+    assert (first.batch_size, first.padding, first.server_cores) == (10, 0.25, 1.5)
+    assert (second.batch_size, second.machine) == (None, 0.7)
+    assert growth([first, second]) == 40
+
+
+def test_a_long_run_has_longer_parts() -> None:
+    run = Run(recorded((3599.5, 0.1, None)), Generator([0.1], np.zeros(1)), origin=0)
+    parts = timeline(run, [Stage(3600, 1)], [])
+    assert len(parts) == 120
+    assert sum(part.answered * 30 for part in parts) == pytest.approx(1, abs=0.2)
+    assert growth(parts) is None
+
+
+def test_a_generator_that_is_late_or_busy_makes_a_run_invalid() -> None:
+    on_time, late = np.full(1000, 0.001), np.concatenate((np.full(970, 0.001), np.full(30, 0.05)))
+    assert Generator([0.5, 0.6], on_time).faults(p99=0.1) == []
+    (busy,) = Generator([0.2, 0.95], on_time).faults(p99=0.1)
+    assert "busy for 95%" in busy
+    (behind,) = Generator([0.1], late).faults(p99=0.1)
+    assert "more than 10 ms late for 3.0%" in behind
+    # Beside latencies of a second, 50 ms are nothing.
+    assert Generator([0.1], late).faults(p99=1.0) == []
+    # One late request among 20 is chance.
+    assert Generator([0.1], np.array([0.05] + [0.001] * 19)).faults(p99=0.1) == []
+    both = together([Generator([0.1], on_time), Generator([0.2], late)])
+    assert (len(both.late), list(both.cores)) == (2000, [0.1, 0.2])

@@ -1,0 +1,152 @@
+"""The search for the highest rate, and what one rate shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loadtest.generator import Generator, Run
+from loadtest.recording import Recorder
+from loadtest.slo.__main__ import milliseconds
+from loadtest.slo.point import LOOKS, Point, Verdict, judged, measure_point, seconds_of_a_look
+from loadtest.slo.search import PRECISION, Search, search
+from tests.loadtest.stub import Behaviour, stub
+
+
+def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) -> Run:
+    """Answers after 50 ms, the slow ones after 200."""
+    recorder = Recorder()
+    for i in range(requests):
+        recorder.add(i / 100, 0.2 if i < slow else 0.05, 0, 0, "status 503" if i >= requests - failures else None)
+    return Run(recorder.recording(), Generator([0.2], np.full(requests, late)), 0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict"),
+    [
+        ([run(2000)], "kept"),
+        ([run(1000, slow=3), run(1000, slow=2)], "kept"),
+        ([run(2000, slow=17)], "not shown"),
+        ([run(2000, slow=60)], "missed"),
+        ([run(2000, failures=1)], "missed"),
+        ([run(100)], "not shown"),
+        ([run(2000, late=0.05)], "not valid"),
+    ],
+)
+def test_a_rate_is_judged_by_what_chance_allows(runs: list[Run], verdict: Verdict) -> None:
+    assert judged(runs, 100, 20, bound=0.1).verdict == verdict
+
+
+def test_an_unsure_rate_is_looked_at_again_and_a_sure_one_is_not() -> None:
+    seen: list[tuple[float, int]] = []
+
+    def send(slow: int) -> Callable[[float, float, int], Run]:
+        def once(rate: float, seconds: float, seed: int) -> Run:
+            seen.append((seconds, seed))
+            return run(round(rate * seconds), slow=slow)
+
+        return once
+
+    point = measure_point(send(20), 200, 0.1, least=10, seed=3)
+    assert (point.verdict, point.requests, len(seen)) == ("not shown", 2000 * LOOKS, LOOKS)
+    assert len({seed for _, seed in seen}) == LOOKS
+    seen.clear()
+    assert measure_point(send(0), 200, 0.1, least=10, seed=4).verdict == "kept"
+    assert len(seen) == 1
+
+
+def test_a_low_rate_is_looked_at_shortly_and_then_for_as_long_as_it_takes() -> None:
+    seconds: list[float] = []
+
+    def send(rate: float, duration: float, seed: int) -> Run:
+        seconds.append(duration)
+        return run(round(rate * duration))
+
+    point = measure_point(send, 10, 0.1, least=5, seed=0)
+    assert point.verdict == "kept"
+    assert seconds == [5, seconds_of_a_look(10, 5)]
+    assert point.seconds == sum(seconds) > 100
+
+
+def test_a_low_rate_is_looked_at_for_longer() -> None:
+    assert seconds_of_a_look(1000, least=10) == 10
+    assert seconds_of_a_look(10, least=10) > 100
+
+
+def point(rate: float, verdict: Verdict) -> Point:
+    return Point(rate, 10, 1000, 0, 0, 10, 20, 0.005, verdict, "", 0.1, 0.1)
+
+
+def searched(verdict_at: Callable[[float], Verdict], first: float) -> Search:
+    return search(lambda rate: point(rate, verdict_at(rate)), first, lambda *_: None)
+
+
+@pytest.mark.parametrize("first", [1.0, 90.0, 100.0, 130.0, 5000.0])
+def test_the_highest_rate_is_found_from_any_first_one(first: float) -> None:
+    found = searched(lambda rate: "kept" if rate <= 100 else "missed", first)
+    assert found.best is not None
+    assert 100 / PRECISION <= found.best.rate <= 100
+    assert not found.limited_by_generator
+
+
+def test_a_rate_that_is_not_shown_does_not_count() -> None:
+    found = searched(lambda rate: "kept" if rate <= 50 else "not shown" if rate <= 100 else "missed", 60)
+    assert found.best is not None
+    assert found.best.rate <= 50
+
+
+def test_what_was_luck_is_not_confirmed() -> None:
+    seen: set[float] = set()
+
+    def once(rate: float) -> Verdict:
+        lucky = rate not in seen and rate <= 100
+        seen.add(rate)
+        return "kept" if lucky or rate <= 96 else "missed"
+
+    found = searched(once, 80)
+    assert found.best is not None
+    assert found.best.rate <= 96
+
+
+def test_a_server_that_never_keeps_it_has_no_rate() -> None:
+    assert searched(lambda rate: "missed", 100).best is None
+
+
+def test_a_generator_that_is_too_slow_is_told_from_a_server_that_is() -> None:
+    found = searched(lambda rate: "kept" if rate <= 100 else "not valid", 60)
+    assert found.best is not None
+    assert found.limited_by_generator
+
+
+@pytest.mark.parametrize(("text", "value"), [("100ms", 100), ("0.1s", 100), ("250", 250)])
+def test_a_bound_has_a_unit(text: str, value: float) -> None:
+    assert milliseconds(text) == pytest.approx(value)
+
+
+def slo(url: str, tmp_path: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    (tmp_path / "texts.txt").write_text("hello\n")
+    where = ["--url", url, "--store", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "loadtest.slo", "--model", "m", "--texts", str(tmp_path / "texts.txt"), *where]
+    result = subprocess.run([*command, *options], capture_output=True, text=True, timeout=500, check=False)
+    assert (tmp_path / "out" / "slo.json").is_file(), result.stdout + result.stderr
+    return result, json.loads((tmp_path / "out" / "slo.json").read_text())
+
+
+def test_a_server_of_known_capacity_is_found_to_have_it(tmp_path: Path) -> None:
+    """It answers 600 requests a second one after the other, each 100 ms later at the least."""
+    with stub(Behaviour(capacity=600, delay=0.1)) as url:
+        result, told = slo(url, tmp_path, "--p99", "130ms", "--seconds", "3")
+    assert result.returncode in {0, 3}, result.stdout + result.stderr
+    assert told["points"][-1]["failures"] == 0
+    assert told["scenarios"]["offline"]["requests_per_second"] == pytest.approx(600, rel=0.2)
+    assert told["scenarios"]["single-stream"]["p50"] >= 100
+    if result.returncode == 0:
+        assert 300 < told["requests_per_second"] < 600
+    assert "Rates tried, in order" in (tmp_path / "out" / "slo.html").read_text()

@@ -1,0 +1,157 @@
+"""The DVC pipelines in configs/dvc, by a real dvc on a copy of the project: from data to a verified archive."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from archives.verify import verify_archive
+
+ROOT = Path(__file__).parent.parent
+# `python` in the stages is the one that runs the tests, wherever dvc is.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+DVC = shutil.which("dvc", path=PATH)
+pytestmark = pytest.mark.skipif(DVC is None, reason="dvc is not installed here: make setup EXTRAS=dvc")
+
+STAGES = {"condition", "data", "tune", "fit", "archive"}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A committed copy of the project."""
+
+    root: Path
+
+    @property
+    def task(self) -> Path:
+        return self.root / "configs" / "sentiment.yaml"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "archives" / "store" / "sentiment.mar"
+
+    def dvc(self, *arguments: str, pipeline: str = "sentiment") -> str:
+        command = [str(DVC), "--cd", str(self.root / "configs" / "dvc" / pipeline), *arguments]
+        site = str(self.root.with_name("site"))
+        environment = os.environ | {"PATH": PATH, "DVC_SITE_CACHE_DIR": site, "CUDA_VISIBLE_DEVICES": ""}
+        result = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def ran(self, *options: str) -> tuple[set[str], str]:
+        """Stages that `dvc repro` has run, and what it printed."""
+        told = self.dvc("repro", *options)
+        return {line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")}, told
+
+    def set(self, **values: Any) -> None:
+        """Changes the task's settings, by their dotted names with __ for a dot."""
+        settings = yaml.safe_load(self.task.read_text())
+        for name, value in values.items():
+            *groups, key = name.split("__")
+            node = settings
+            for group in groups:
+                node = node[group]
+            node[key] = value
+        self.task.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def metrics(self) -> Any:
+        return json.loads((self.root / "configs" / "dvc" / "sentiment" / "metrics.json").read_text())
+
+
+@pytest.fixture
+def clone(tmp_path: Path, tiny_backbone: Path) -> Clone:
+    """With settings of the sentiment task that train in seconds."""
+    root = tmp_path / "clone"
+    for folder in ("archives", "configs", "handlers", "lightning_modules"):
+        ignored = shutil.ignore_patterns("__pycache__", "store", "servers", "tmp", "cache", "dvc.lock", "metrics.json")
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+    shutil.copy(ROOT / ".gitignore", root)
+    made = Clone(root)
+    made.set(
+        model__init_args__backbone=str(tiny_backbone),
+        model__init_args__learning_rate=0.01,
+        data__init_args__synthetic__init_args__examples=120,
+        data__init_args__max_length=24,
+        trainer__max_epochs=1,
+        trainer__accelerator="cpu",
+        trainer__precision="32-true",
+        trainer__enable_progress_bar=False,
+        tune={"space": {"model.weight_decay": {"low": 0.0, "high": 0.1}}},
+        export={"min_agreement": 0.0, "max_accuracy_loss": 1.0},
+    )
+    pipeline = root / "configs" / "dvc" / "sentiment" / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("trials: 10", "trials: 1"))
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=first"]):
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+    return made
+
+
+def test_repro_makes_a_verified_archive_and_then_runs_what_has_changed_only(clone: Clone) -> None:
+    stages, told = clone.ran()
+    assert stages == STAGES, told
+    verify_archive(clone.archive)
+    assert (clone.root / "runs" / "sentiment" / "tune" / "best.yaml").is_file()
+    forms = clone.metrics()
+    assert set(forms) == {"torch", "onnx", "int8"}
+    shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["metrics.json"]["data"]
+    assert shown["int8"]["accuracy"] == forms["int8"]["accuracy"] >= 0
+
+    # Nothing new at the top, and what DVC wants in git is all that git sees.
+    status = ["git", "status", "--short", "--untracked-files=all"]
+    seen = subprocess.run(status, cwd=clone.root, capture_output=True, text=True, check=True).stdout.split()[1::2]
+    assert sorted(seen) == ["configs/dvc/sentiment/dvc.lock", "configs/dvc/sentiment/metrics.json"]
+
+    assert clone.ran()[0] == {"condition"}
+    clone.archive.unlink()
+    assert clone.ran()[0] == {"condition", "archive"}
+    verify_archive(clone.archive)
+    clone.set(trainer__max_epochs=2)
+    difference = json.loads(clone.dvc("params", "diff", "--json"))
+    assert difference["../../sentiment.yaml"] == {"trainer.max_epochs": {"old": 1, "new": 2, "diff": 1}}
+    changed = json.loads(clone.dvc("status", "--json"))
+    assert {"tune", "fit"} <= set(changed)
+    assert "data" not in changed
+
+
+def test_skipped_stages_end_well_without_a_model_and_run_once_they_may(clone: Clone) -> None:
+    clone.set(require_cuda=True)
+    run = clone.root / "runs" / "sentiment"
+    stages, told = clone.ran("--allow-missing")
+    assert stages == STAGES, told
+    assert told.count("sentiment: skipped: require_cuda is true") == 3, told  # tune, fit, archive
+    assert json.loads((run / "skipped.json").read_text())["stage"] == "fit"
+    assert not (run / "export").exists()
+    assert not clone.archive.exists()
+    assert clone.metrics() == {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "onnx", "int8")}
+
+    clone.set(require_cuda=False)
+    assert clone.ran()[0] == STAGES - {"data"}
+    verify_archive(clone.archive)
+    assert not (run / "skipped.json").exists()
+    assert clone.metrics()["torch"]["accuracy"] is not None
+
+
+@pytest.mark.parametrize("pipeline", ["intent", "qa", "sentiment", "student"])
+def test_every_pipeline_leads_to_the_archive_of_its_task(clone: Clone, pipeline: str) -> None:
+    """Its settings are found in the task's YAML, and its files are there."""
+    graph = clone.dvc("dag", "--dot", "archive", pipeline=pipeline)
+    assert '"archive"' in graph
+    changed = json.loads(clone.dvc("status", "--json", pipeline=pipeline))
+    stages = yaml.safe_load((clone.root / "configs" / "dvc" / pipeline / "dvc.yaml").read_text())["stages"]
+    assert set(stages) <= set(changed)
+    for stage in stages.values():
+        for file in stage.get("deps", []):
+            made = "$" in file or file.endswith("/metrics.json")  # by another stage
+            assert made or (clone.root / file).exists(), file
