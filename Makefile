@@ -66,6 +66,11 @@ else
 	@$(RUN) -m lightning_modules $(or $(COMMAND_$(TASK)),fit) --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
 endif
 
+.PHONY: compare
+compare: setup ## models side by side, quality on the same rows: MODELS="intent student" [FILE=… ARGS="--label_column intent"]
+	@$(if $(MODELS),,$(error make compare needs MODELS, such as MODELS="intent student"))
+	$(RUN) -m lightning_modules compare --models $(MODELS) $(call option,--file,$(FILE)) $(ARGS)
+
 .PHONY: tune
 tune: setup ## search the best settings of a task: TASK=sentiment [TRIALS=20 NAME=… ARGS="--storage postgresql://…"]
 	@$(if $(TASK),,$(error make tune needs TASK, such as TASK=sentiment))
@@ -120,8 +125,12 @@ loadtest: setup ## Locust against the running server [MODEL= USERS=64 DURATION=3
 	@$(RUN) -m loadtest --model $(MODEL) --users $(USERS) --duration $(DURATION) $(call option,--rate,$(RATE)) $(port) $(ARGS)
 
 .PHONY: bench
-bench: setup ## served speed beside the in-process bound and a plain server, in one run [MODELS="intent qa" ARGS=…]
+bench: setup ## served speed beside the in-process bound and a plain server [MODELS="intent qa" ARGS="--lengths short mixed long"]
 	@$(RUN) -m loadtest.bench --models $(or $(MODELS),$(DEFAULT_TASKS)) $(ARGS)
+
+.PHONY: growth
+growth: setup ## requests/s and p99 by workers, clients, text length and models at once [MODEL=intent ARGS="--seconds 20"]
+	@$(RUN) -m loadtest.bench.growth --model $(MODEL) $(ARGS)
 
 .PHONY: contexts
 contexts: setup ## time and memory of an answer by the length of its context [MODEL=qa ARGS="--words 500 2000"]

@@ -22,8 +22,7 @@ from lightning_modules.devices import best_precision
 from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
-from lightning_modules.failures import find_mendable as find_mendable  # noqa: PLC0414  # distillation.cost has it from here
-from lightning_modules.failures import quiet_libraries
+from lightning_modules.failures import find_mendable, quiet_libraries
 from lightning_modules.run import finish, task_for, task_of
 from lightning_modules.settings import Export
 from lightning_modules.tuning.space import Search

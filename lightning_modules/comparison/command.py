@@ -10,6 +10,7 @@ from pathlib import Path
 from lightning_modules.comparison.examples import examples_of_file, examples_of_run
 from lightning_modules.comparison.figures import comparison_rows
 from lightning_modules.comparison.models import find_models
+from lightning_modules.conditions import why_skipped
 from lightning_modules.data.tables import Columns
 from lightning_modules.evaluation.comparison_report import as_text, write_comparison
 
@@ -23,7 +24,10 @@ def compare(arguments: list[str]) -> None:
         UserError: a model or the rows are missing, or do not belong together.
     """
     given = _parser().parse_args(arguments)
-    models = find_models(given.models, given.runs_dir)
+    names = [name for name in given.models if not _skipped(given.runs_dir / name)]
+    if len(names) < len(given.models) and len(names) < 2:
+        return
+    models = find_models(names, given.runs_dir)
     if given.file:
         examples = examples_of_file(given.file, Columns(given.text_column, given.label_column, None), models)
     else:
@@ -48,6 +52,14 @@ def compare(arguments: list[str]) -> None:
     print(f"{len(examples.requests):,} rows: {examples.source}")
     print(as_text(rows))
     print(f"comparison: {out / 'comparison.html'}")
+
+
+def _skipped(run: Path) -> bool:
+    """Says so where the run's latest one was skipped: what an earlier one left is not compared."""
+    why = why_skipped(run)
+    if why is not None:
+        print(f"{run.name}: skipped: {why}")
+    return why is not None
 
 
 def _parser() -> argparse.ArgumentParser:

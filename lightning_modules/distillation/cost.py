@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.cli import SETTINGS, BundleCLI, find_mendable
+from lightning_modules.cli import SETTINGS, BundleCLI
 from lightning_modules.distillation.teacher import load_teacher
 from lightning_modules.distillation.teacher_logits import same_tokenizer, write_logits
 from lightning_modules.errors import UserError
+from lightning_modules.failures import find_mendable
 
 Batch = dict[str, Tensor]
 Answer = Callable[[Batch], Tensor]

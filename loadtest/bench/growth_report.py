@@ -20,6 +20,8 @@ LABELS = {
 }
 COLUMNS = ("requests/s", "p50 ms", "p99 ms", "generator cores", "all workers, MiB", "wrong")
 
+CURVES = (("requests_per_second", "requests/s", "C0", "-"), ("p99", "p99, ms", "C1", "--"))
+
 
 def table(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:
     """One sweep. Memory is proportional (pss) where the system tells it, else resident."""
@@ -49,13 +51,13 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
 
     figure, axes = pyplot.subplots(2, 2, figsize=(12, 8))
     for axis, (name, entries) in zip(axes.flat, content["growth"].items(), strict=True):
-        places, right = range(len(entries)), axis.twinx()
-        curve(axis, places, [entry["requests_per_second"] for entry in entries], color="C0", label="requests/s")
-        curve(right, places, [entry["p99"] for entry in entries], color="C1", linestyle="--", label="p99, ms")
+        places, sides = range(len(entries)), (axis, axis.twinx())
         axis.set_xticks(places, [str(entry[name]) for entry in entries])
         axis.set_xlabel(LABELS[name])
-        for side, label, color in ((axis, "requests/s", "C0"), (right, "p99, ms", "C1")):
-            side.set_ylim(bottom=0)
+        for side, (figure_of, label, color, line) in zip(sides, CURVES, strict=True):
+            spreads = [entry[figure_of] for entry in entries]
+            curve(side, places, spreads, color=color, linestyle=line)
+            side.set_ylim(0, 1.1 * max((spread["max"] for spread in spreads), default=1))
             side.set_ylabel(label, color=color)
     figure.suptitle(f"{content['model']}: {machine(content['environment'])}", fontsize="small")
     figure.tight_layout()

@@ -16,6 +16,7 @@ from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.text import answer_metric
 from lightning_modules import cli
+from lightning_modules.conditions import skip
 from tests.lightning_modules.evaluation.report_page import Page
 from tests.lightning_modules.topics import topics_options
 from tests.tiny_export import LABELS, SENTENCES, tiny_tokenizer
@@ -184,6 +185,16 @@ def test_models_that_cannot_be_compared_are_told(
     errors = capsys.readouterr().err
     assert said in errors
     assert len(errors.splitlines()) == 1
+
+
+def test_a_skipped_run_is_left_out_with_what_an_earlier_one_left(
+    runs: Path, compare: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
+) -> None:
+    skip(runs / "two", name="two", stage="fit", why="enable is false", figures=["accuracy"])
+    capsys.readouterr()
+    cli.main(["compare", f"--runs_dir={runs}", "--models", "one", "two"])
+    assert capsys.readouterr().out == "two: skipped: enable is false\n"
+    assert not (runs / "comparison").exists()
 
 
 def test_other_labels_are_told_with_their_difference(
