@@ -76,7 +76,7 @@ def judge(job: Job, run: Run, readings: list[Reading], arguments: argparse.Names
     summary = replace(summarise(run.recording, job.seconds), growth_mib=growth(parts))
     limits = Thresholds(arguments.max_failures, arguments.p99, arguments.min_rps, arguments.max_growth)
     failed = limits.failed(summary)
-    invalid = run.generator.faults((summary.p99 or 0) / 1000)
+    invalid = run.generator.faults((summary.p50 or 0) / 1000, (summary.p99 or 0) / 1000)
     asked = {name: getattr(arguments, name) for name in ("users", "rate", "shape", "duration", "lengths", "processes")}
     verdict = {"valid": not invalid, "invalid": invalid, "thresholds": asdict(limits), "failed": failed}
     result = {"model": "+".join(job.models)} | asked | asdict(summary)

@@ -79,6 +79,10 @@ class Records:
         self.origin = time.time()
         self._meter = Meter()
 
+    def end(self, **_: Any) -> None:
+        """Before users are stopped and results are written, which is no load."""
+        self._meter.stop()
+
     def keep(self, name: str, response_time: float, start_time: float, exception: object, **_: Any) -> None:
         reason = None if exception is None else str(exception)
         self._recorder.add(start_time, response_time / 1000, 0.0, NUMBERS[name], reason)
@@ -108,7 +112,7 @@ class Records:
         recording = merged([*self._received, self._recorder.recording()]).shifted(-self.origin)
         cores = [*self._cores_of_workers.values(), self._meter.cores()]
         late = np.concatenate([*self._late_of_workers, np.array(self._late)])
-        return Run(recording.between(0, WORK.seconds), Generator(cores, late), self.origin)
+        return Run(recording.between(0, WORK.seconds), Generator(cores, late, closed=True), self.origin)
 
 
 @events.init.add_listener
@@ -116,6 +120,7 @@ def record(environment: Environment, **_: Any) -> None:
     """Whoever has the records of all processes writes them at the end: a worker has only its own."""
     records = Records()
     environment.events.test_start.add_listener(records.begin)
+    environment.events.test_stopping.add_listener(records.end)
     environment.events.request.add_listener(records.keep)
     gevent.spawn(records.watch)
     if isinstance(environment.runner, WorkerRunner):

@@ -74,7 +74,7 @@ def judged(runs: list[Run], rate: float, seconds: float, bound: float) -> Point:
     slow = int((recording.latency[recording.right] > bound).sum())
     right = recording.latency[recording.right]
     p50, p99 = (float(value) for value in np.percentile(right, [50, 99])) if len(right) else (None, None)
-    faults = generator.faults(p99 or 0.0)
+    faults = generator.faults(p50 or 0.0, p99 or 0.0)
     verdict, why = _verdict(requests, slow, failures, "; ".join(faults))
     own = generator.figures()
     return Point(

@@ -74,14 +74,23 @@ def test_a_long_run_has_longer_parts() -> None:
 
 def test_a_generator_that_is_late_or_busy_makes_a_run_invalid() -> None:
     on_time, late = np.full(1000, 0.001), np.concatenate((np.full(970, 0.001), np.full(30, 0.05)))
-    assert Generator([0.5, 0.6], on_time).faults(p99=0.1) == []
-    (busy,) = Generator([0.2, 0.95], on_time).faults(p99=0.1)
+    assert Generator([0.5, 0.6], on_time).faults(0.05, p99=0.1) == []
+    (busy,) = Generator([0.2, 0.95], on_time).faults(0.05, p99=0.1)
     assert "busy for 95%" in busy
-    (behind,) = Generator([0.1], late).faults(p99=0.1)
-    assert "more than 10 ms late for 3.0%" in behind
+    (behind,) = Generator([0.1], late).faults(0.05, p99=0.1)
+    assert "more than 10 ms late for 3.0% of the requests" in behind
     # Beside latencies of a second, 50 ms are nothing.
-    assert Generator([0.1], late).faults(p99=1.0) == []
+    assert Generator([0.1], late).faults(0.05, p99=1.0) == []
     # One late request among 20 is chance.
-    assert Generator([0.1], np.array([0.05] + [0.001] * 19)).faults(p99=0.1) == []
+    assert Generator([0.1], np.array([0.05] + [0.001] * 19)).faults(0.05, p99=0.1) == []
     both = together([Generator([0.1], on_time), Generator([0.2], late)])
     assert (len(both.late), list(both.cores)) == (2000, [0.1, 0.2])
+
+
+def test_users_may_be_late_by_less_than_half_of_what_is_measured() -> None:
+    users = Generator([0.3], np.full(100, 0.02), closed=True)
+    assert users.faults(p50=0.05, p99=0.1) == []
+    (behind,) = users.faults(p50=0.03, p99=0.1)
+    assert "20 ms late on average, of 30 ms measured" in behind
+    # A machine that is busy for a moment is no fault of the generator.
+    assert Generator([0.3], np.full(100, 0.005), closed=True).faults(p50=0.006, p99=0.1) == []

@@ -32,6 +32,12 @@ def test_arrivals_are_poisson_in_every_stage() -> None:
         assert part.var() == pytest.approx(rate, rel=0.5)
 
 
+def test_the_number_of_requests_is_chance_too() -> None:
+    counts = [len(arrivals([Stage(1, 100)], np.random.default_rng(seed))) for seed in range(300)]
+    assert np.mean(counts) == pytest.approx(100, rel=0.03)
+    assert np.var(counts) == pytest.approx(100, rel=0.4)
+
+
 def test_another_seed_gives_other_arrivals_and_the_same_one_the_same() -> None:
     first, again, other = (arrivals([Stage(1, 100)], np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
