@@ -29,8 +29,10 @@ DEVICE ?= auto
 WORKERS ?= auto
 PROFILE ?= balanced
 USERS ?= 64
-DURATION ?= 30
+DURATION ?=
 RATE ?=
+SHAPE ?= steady
+P99 ?= 100ms
 KIND ?= inference
 TRIALS ?= 20
 # of pyproject.toml, beside those that every target needs
@@ -121,8 +123,13 @@ token: ## print the header `Authorization: Bearer …` of the running server [KI
 	@$(RUN) -m archives token --kind $(KIND) $(port)
 
 .PHONY: loadtest
-loadtest: setup ## Locust against the running server [MODEL= USERS=64 DURATION=30 RATE= ARGS="--texts FILE"]
-	@$(RUN) -m loadtest --model $(MODEL) --users $(USERS) --duration $(DURATION) $(call option,--rate,$(RATE)) $(port) $(ARGS)
+loadtest: setup ## load test of the running server [MODEL="intent=3 qa=1" USERS=64 or RATE= DURATION= SHAPE=steady|stairs|spike|soak]
+	@$(RUN) -m loadtest --model $(MODEL) $(if $(RATE),--rate $(RATE),--users $(USERS)) $(call option,--duration,$(DURATION)) \
+	  --shape $(SHAPE) $(port) $(ARGS)
+
+.PHONY: slo
+slo: setup ## highest rate that keeps p99 within a bound: MODEL=intent P99=100ms [ARGS="--min-rps 300"]
+	@$(RUN) -m loadtest.slo --model $(MODEL) --p99 $(P99) $(port) $(ARGS)
 
 .PHONY: bench
 bench: setup ## served speed beside the in-process bound and a plain server [MODELS="intent qa" ARGS="--lengths short mixed long"]

@@ -102,7 +102,7 @@ class Sender:
     async def send(self, times: np.ndarray, models: np.ndarray, picks: np.ndarray, begin: float) -> None:
         """Sends at `begin` (of perf_counter) and `times` after it; returns when all are answered or given up."""
         self._begin, meter = begin, Meter()
-        watch = asyncio.ensure_future(self._watch())
+        self._watch()
         for due, model, pick in zip((begin + times).tolist(), models.tolist(), picks.tolist(), strict=True):
             # Behind time too, answers have to be read.
             await asyncio.sleep(max(due - time.perf_counter(), 0))
@@ -110,7 +110,7 @@ class Sender:
         self.cores = meter.cores()
         while self._waiting or self._opening:
             await asyncio.sleep(0.05)
-        watch.cancel()
+        self._watching.cancel()
         for channel in self._idle:
             channel.close()
 
@@ -162,14 +162,13 @@ class Sender:
         )
         return channel
 
-    async def _watch(self) -> None:
-        """Gives up the requests that were not answered in time."""
-        while True:
-            await asyncio.sleep(1)
-            limit = time.perf_counter() - TIMEOUT_SECONDS
-            for channel in list(self._waiting):
-                if channel.exchange and channel.exchange.due < limit:
-                    channel.give_up()
+    def _watch(self) -> None:
+        """Gives up the requests that were not answered in time, once a second."""
+        limit = time.perf_counter() - TIMEOUT_SECONDS
+        for channel in list(self._waiting):
+            if channel.exchange and channel.exchange.due < limit:
+                channel.give_up()
+        self._watching = asyncio.get_running_loop().call_later(1, self._watch)
 
     def _fault(self, exchange: Exchange, status: int, body: bytes | None) -> str | None:
         if status != 200:

@@ -15,7 +15,8 @@ from loadtest.recording import merged
 
 SHARE = 0.01  # of requests that may be slower than the bound: it is one for the 99th percentile
 # How often a rate is looked at before it counts as not shown; the looks share the chance of an error.
-LOOKS = 5
+LOOKS = 6
+GROWTH = 4  # of the seconds from look to look: a rate that is much too high shows in a few requests
 CONFIDENCE_OF_A_LOOK = 1 - (1 - CONFIDENCE) / LOOKS
 # With this many times the fewest requests that can show the bound, a few slow ones do not prevent it.
 SPARE = 2
@@ -52,13 +53,13 @@ def seconds_of_a_look(rate: float, least: float) -> float:
 def measure_point(send: Send, rate: float, bound: float, least: float, seed: int) -> Point:
     """Sends at `rate` for a look, and for others while the bound (in seconds) is neither kept nor missed for sure.
 
-    The first look takes `least` seconds, and shows a rate that is much too high; the others take more where these
-    bring too few requests. A failed request misses the bound.
+    The first look takes `least` seconds; the others take more where these bring too few requests. A failed request
+    misses the bound.
     """
     runs: list[Run] = []
     passed = 0.0
     for look in range(LOOKS):
-        seconds = seconds_of_a_look(rate, least) if look else least
+        seconds = min(least * GROWTH**look, seconds_of_a_look(rate, least))
         runs.append(send(rate, seconds, LOOKS * seed + look))
         passed += seconds
         point = judged(runs, rate, passed, bound)

@@ -69,3 +69,17 @@ def test_a_missing_archive_is_named(tmp_path: Path) -> None:
 
 def _url(module: str) -> list[str]:
     return ["--url", "http://127.0.0.1:9"] if module == "loadtest" else []
+
+
+def test_term_ends_a_command_as_ctrl_c_does_so_that_its_servers_stop() -> None:
+    code = "import sys, time; from loadtest.command import exit_code\n"
+    code += "def run():\n    print('begun', flush=True)\n    try:\n        time.sleep(60)\n    finally:\n        print('stopped')\n"
+    code += "sys.exit(exit_code(run))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "begun\n"
+        run.terminate()
+        assert run.communicate(timeout=30) == ("stopped\n", "interrupted\n")
+        assert run.returncode == 130

@@ -25,7 +25,7 @@ LENGTH = 64
 
 def weights(folder: Path, network: Network, task: str, **more: Any) -> Path:
     """What an archive of the plain server has beside its handler."""
-    files.write_hf(network, tiny_tokenizer().to_str(), folder)
+    files.write_hf(network, tiny_tokenizer().to_str(), folder, max_length=LENGTH)
     (folder / "metadata.json").write_text(json.dumps({"task": task, **more}))
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
     return folder
