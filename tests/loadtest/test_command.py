@@ -72,9 +72,19 @@ def _url(module: str) -> list[str]:
 
 
 def test_term_ends_a_command_as_ctrl_c_does_so_that_its_servers_stop() -> None:
-    code = "import sys, time; from loadtest.command import exit_code\n"
-    code += "def run():\n    print('begun', flush=True)\n    try:\n        time.sleep(60)\n    finally:\n        print('stopped')\n"
-    code += "sys.exit(exit_code(run))"
+    code = """
+import sys, time
+from loadtest.command import exit_code
+
+def run():
+    print("begun", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print("stopped")
+
+sys.exit(exit_code(run))
+"""
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
