@@ -77,8 +77,8 @@ import sys, time
 from loadtest.command import exit_code
 
 def run():
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         time.sleep(60)
     finally:
         print("stopped")
