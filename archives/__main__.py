@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate",
         help="accuracy of a served model on a labelled .csv, .tsv or .jsonl file, "
-        "or exact match and F1 on a .json file in SQuAD's official format",
+        "or exact match and F1 on questions with answers, .json or .jsonl",
     )
     evaluate.add_argument("--model", required=True)
     evaluate.add_argument("--file", type=Path, required=True)
@@ -220,10 +220,10 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from archives.evaluate import evaluate
-    from archives.evaluate_questions import evaluate_questions, is_official
+    from archives.evaluate_questions import evaluate_questions, holds_questions
 
     with _client(arguments) as client:
-        if is_official(arguments.file):
+        if holds_questions(arguments.file):
             figures = evaluate_questions(client, arguments.file, arguments.predictions)
         else:
             figures = evaluate(client, arguments.file, arguments.text_column, arguments.label_column)

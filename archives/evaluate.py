@@ -65,8 +65,8 @@ def _rows(path: Path) -> Iterator[Any]:
                 yield from csv.DictReader(file, delimiter=DELIMITERS[ending(path)])
             else:
                 raise ServerError(
-                    f"{path}: expected a .csv, .tsv or .jsonl file of texts with labels, or a .json file in SQuAD's "
-                    "official format, or one of these with .gz"
+                    f"{path}: expected a .csv, .tsv or .jsonl file of texts with labels, or a .json or .jsonl file of "
+                    "questions with answers, or one of these with .gz; Parquet has to be made JSON lines first"
                 )
     except (OSError, EOFError, ValueError, csv.Error) as error:
         raise ServerError(f"{path} cannot be read: {error}") from error

@@ -16,6 +16,7 @@ from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
 from lightning_modules.callbacks.fitting_batch import FittingBatch
 from lightning_modules.callbacks.history import History
 from lightning_modules.callbacks.known_monitor import KnownMonitor
+from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.devices import best_precision
@@ -71,7 +72,8 @@ class BundleCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
-        trainer.callbacks.append(last_checkpoint(trainer.default_root_dir))  # type: ignore[attr-defined]
+        last = LastCheckpoint(Path(trainer.default_root_dir) / "checkpoints")  # the monitored one keeps the best only
+        trainer.callbacks.append(last)  # type: ignore[attr-defined]
         if self.settings["auto_batch_size"]:
             trainer.callbacks.append(FittingBatch())  # type: ignore[attr-defined]
         trainer.strategy.checkpoint_io = WholeCheckpointIO()
@@ -159,13 +161,6 @@ def run_folder(runs_dir: str, name: str) -> str:
 
 def checkpoints(runs_dir: str, name: str) -> str:
     return str(Path(run_folder(runs_dir, name)) / "checkpoints")
-
-
-def last_checkpoint(folder: str) -> ModelCheckpoint:
-    """Keeps the state after every epoch, which `--ckpt_path last` resumes; the monitored one keeps the best only."""
-    return ModelCheckpoint(
-        Path(folder) / "checkpoints", "last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
 
 
 class RunConfig(SaveConfigCallback):

@@ -71,7 +71,7 @@ def evaluate(
     staged = folder / "export.partial"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    files.write_model(staged, task.network, task.tokenizer_json, settings.opset)
+    files.write_model(staged, task.network, task.tokenizer_json, max_length=data.max_length, opset=settings.opset)
     task.write_files(staged)
     facts = files.facts(name=name, version=settings.version, task=task.kind, backbone=data.backbone, of_task=task.facts)
     files.write_metadata(staged, facts)

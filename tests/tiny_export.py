@@ -54,7 +54,8 @@ def write_tiny_backbone(folder: Path) -> Path:
     """A local folder that looks like a hub snapshot: config, weights, tokenizer."""
     tokenizer = tiny_tokenizer()
     encoder = tiny_encoder(tokenizer.get_vocab_size())
-    files.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder)
+    files.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder, max_length=64)
+    (folder / "tokenizer.json").write_text(tokenizer.to_str())  # a hub's may have stored lengths, ours has none
     (folder / "heads.safetensors").unlink()
     return folder
 
@@ -68,7 +69,7 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
     for head in (network.head, network.complexity_head):
         if head is not None:
             nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
-    files.write_model(folder, network, tokenizer.to_str(), opset=18)
+    files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
     files.write_labels(folder, LABELS, levels)
     of_task = {"max_length": MAX_LENGTH, "labels": LABELS}

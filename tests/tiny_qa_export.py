@@ -23,7 +23,7 @@ def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
     tokenizer = tiny_tokenizer()
     network = SpanExtractor(tiny_encoder(tokenizer.get_vocab_size()))
     nn.init.normal_(network.head.weight, std=0.5)  # wide, for different answers
-    files.write_model(folder, network, tokenizer.to_str(), opset=18)
+    files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
     of_task = {
         "max_length": MAX_LENGTH,

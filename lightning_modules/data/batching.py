@@ -1,11 +1,14 @@
 """Batches of similar lengths, padded to their own longest row."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
+from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handlers import onnx_model
 
@@ -44,6 +47,31 @@ class LengthGroupedSampler(Sampler[int]):
             yield from full[i].tolist()
         for batch in rest:
             yield from batch.tolist()
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Begins with the batch of number `start()`: a run that is resumed within an epoch gets what is left of it."""
+
+    def __init__(self, dataset: Dataset[Any], *, start: Callable[[], int], **settings: Any) -> None:
+        super().__init__(dataset, **settings)
+        self.start = start
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Asks where to start when the first batch is taken: iterators are made before a checkpoint is read."""
+        batches = super().__iter__()
+        yield from islice(batches, self.start(), None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing, since the trainer knows the place; Lightning takes a loader that has this for one that can go on."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
+
+
+def batches_done(data: LightningDataModule) -> int:
+    """Batches of the running epoch, by the trainer of `data`; 0 without one."""
+    return data.trainer.fit_loop.epoch_loop.batch_progress.current.ready if data.trainer else 0
 
 
 def similar_lengths(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:

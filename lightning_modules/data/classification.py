@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.callbacks.step_seed import run_seed
-from lightning_modules.data.batching import LengthGroupedSampler, on_cuda, pad
-from lightning_modules.data.hub import with_test
+from lightning_modules.data.batching import LengthGroupedSampler, ResumableLoader, batches_done, on_cuda, pad
+from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.splits import with_missing_parts
 from lightning_modules.data.tables import BadRows, Columns, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.data.token_cache import cached_rows
@@ -33,8 +33,8 @@ class ClassificationData(LightningDataModule):
 
     Args:
         train_file: CSV, TSV, JSON, JSONL or Parquet, gzipped too; null: `dataset`, or else generated data.
-        val_file: validation rows; null: split off the training part.
-        test_file: test rows; null: split off the training part.
+        val_file: validation rows; null: the part of `dataset`, or else split off the training part.
+        test_file: test rows; null: the same.
         dataset: a hub name such as `stanfordnlp/sst2`, or a local folder in hub layout, in place of the training file.
         text_column: name of the column with the text.
         label_column: name of the column with the label.
@@ -78,6 +78,7 @@ class ClassificationData(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
+        refuse_two_sources(train_file, dataset)
         self.dataset = dataset
         self.columns = Columns(text_column, label_column, complexity_column)
         if synthetic and not train_file and not dataset:
@@ -145,7 +146,14 @@ class ClassificationData(LightningDataModule):
             run_seed(),
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
-        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=collate, pin_memory=on_cuda())
+        return ResumableLoader(
+            rows,
+            start=lambda: batches_done(self),
+            batch_size=self.batch_size,
+            sampler=sampler,
+            collate_fn=collate,
+            pin_memory=on_cuda(),
+        )
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
@@ -161,17 +169,16 @@ class ClassificationData(LightningDataModule):
 
     def _read(self) -> dict[str, Table]:
         files = {part: path for part, path in self.files.items() if path is not None}
-        tables: dict[str, Table] = {}
-        if "train" not in files and self.dataset is not None:
-            tables = with_test(read_hub_tables(self.dataset, self.columns, self.bad_rows))
-        elif "train" not in files:
+        if "train" not in files and self.dataset is None:
             if self.synthetic is None:
                 raise UserError(
                     "no training data: give --data.train_file, --data.dataset, or a generator as --data.synthetic"
                 )
             files = {**self.synthetic.write(), **files}
         read = {part: read_table(Path(path).expanduser(), self.columns, self.bad_rows) for part, path in files.items()}
-        return {**tables, **read}
+        if self.dataset is None:
+            return read
+        return with_files(read_hub_tables(self.dataset, self.columns, self.bad_rows), read)
 
     def _known(self, train: Table, table: Table) -> Table:
         strange = {}
@@ -196,7 +203,7 @@ class ClassificationData(LightningDataModule):
             }
 
         settings = [self.labels, self.complexity_labels, self.max_length, self.tokenizer_json, CHARACTERS_PER_TOKEN]
-        return cached_rows(table.rows.select_columns(["text", "label", "complexity"]), encode, settings)
+        return cached_rows(table.rows.select_columns(["text", "label", "complexity"]), encode, self.encoder, settings)
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:

@@ -32,3 +32,16 @@ def with_test(parts: Mapping[str, Part]) -> dict[str, Part]:
     if "test" in parts or "val" not in parts:
         return dict(parts)
     return {"test" if part == "val" else part: rows for part, rows in parts.items()}
+
+
+def with_files(hub: Mapping[str, Part], files: Mapping[str, Part]) -> dict[str, Part]:
+    """The hub's parts, `with_test`, and in place of them those that come from a user's files."""
+    return {**(hub if "test" in files else with_test(hub)), **files}
+
+
+def refuse_two_sources(train_file: str | None, dataset: str | None) -> None:
+    """Raises UserError where both are given: one of them would not be read."""
+    if train_file is not None and dataset is not None:
+        raise UserError(
+            f"data.train_file is {train_file} and data.dataset is {dataset}: give one of them, and null for the other"
+        )

@@ -26,6 +26,7 @@ FEATURES = Features(
     }
 )
 TRAINING_COLUMNS = ["question", "input_ids", "first", "start", "end"]
+MOST_QUESTIONS, MOST_CHARACTERS = 1000, 4_000_000  # of contexts that are made into windows at once
 
 
 def window_rows(questions: Dataset, encoder: WindowEncoder, tokenizer_json: str) -> Dataset:
@@ -48,7 +49,13 @@ def window_rows(questions: Dataset, encoder: WindowEncoder, tokenizer_json: str)
 
     numbered = questions.select_columns(["question", "context", "answers"]).add_column("row", range(len(questions)))
     settings = [encoder.max_length, encoder.doc_stride, encoder.max_question_length, tokenizer_json]
-    return cached_rows(numbered, encode, settings, FEATURES)
+    return cached_rows(numbered, encode, encoder, settings, FEATURES, questions_at_once(questions))
+
+
+def questions_at_once(questions: Dataset) -> int:
+    """As many as `MOST_CHARACTERS` allow, were every context the longest; one at least."""
+    longest = max(map(len, questions["context"]), default=0)
+    return min(max(MOST_CHARACTERS // max(longest, 1), 1), MOST_QUESTIONS)
 
 
 def answer_positions(

@@ -16,11 +16,11 @@ from torch.utils.data import Dataset as TorchDataset
 
 from handlers.text.spans import Floats, Spans, best_spans, extended
 from handlers.text.windows import Window, WindowEncoder
-from lightning_modules.data.batching import LengthGroupedSampler, on_cuda
-from lightning_modules.data.hub import with_test
+from lightning_modules.data.batching import LengthGroupedSampler, ResumableLoader, batches_done, on_cuda
+from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.question_files import Questions, read_hub, read_questions
 from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
-from lightning_modules.data.splits import with_missing_parts
+from lightning_modules.data.splits import joined_groups, with_missing_parts
 from lightning_modules.data.tables import BadRows
 from lightning_modules.errors import UserError
 from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
@@ -35,9 +35,9 @@ class QuestionData(LightningDataModule):
     Args:
         train_file: SQuAD's JSON, or JSONL, JSON or Parquet with question, context and answers; gzipped too;
             null: `dataset`, or else generated data.
-        val_file: validation questions; null: split off the training part.
-        test_file: test questions; null: split off the training part.
-        dataset: a hub name such as `squad`, or a local folder in hub layout, in place of files.
+        val_file: validation questions; null: the part of `dataset`, or else split off the training part.
+        test_file: test questions; null: the same.
+        dataset: a hub name such as `squad`, or a local folder in hub layout, in place of the training file.
         synthetic: the generator's settings.
         val_share: share of the training part's articles that become the missing validation part.
         test_share: the same for the missing test part.
@@ -51,7 +51,8 @@ class QuestionData(LightningDataModule):
         max_question_length: tokens a question is cut to.
         max_answer_tokens: tokens of the longest answer.
         n_best: answers kept in decoding.
-        batch_size: windows of a training batch on each device.
+        batch_size: windows of a training batch on each device; twice as many in validation, where only a question that
+            alone has more makes a larger batch.
         seed: of splits, choices and shuffling.
     """
 
@@ -79,6 +80,7 @@ class QuestionData(LightningDataModule):
     ) -> None:
         super().__init__()
         self.files = {"train": train_file, "val": val_file, "test": test_file}
+        refuse_two_sources(train_file, dataset)
         self.dataset = dataset
         self.synthetic = synthetic
         self.shares = {"test": test_share, "val": val_share}
@@ -135,12 +137,19 @@ class QuestionData(LightningDataModule):
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
         merge = partial(collate, max_length=self.max_length)
-        return DataLoader(rows, self.batch_size, sampler=sampler, collate_fn=merge, pin_memory=on_cuda())
+        return ResumableLoader(
+            rows,
+            start=lambda: batches_done(self),
+            batch_size=self.batch_size,
+            sampler=sampler,
+            collate_fn=merge,
+            pin_memory=on_cuda(),
+        )
 
     def val_dataloader(self) -> DataLoader:
-        by_question = ByQuestion(self.tokenised["val"].select_columns(TRAINING_COLUMNS))
-        merge = partial(collate_questions, max_length=self.max_length)
-        return DataLoader(by_question, self.batch_size * 2, collate_fn=merge, pin_memory=on_cuda())
+        whole = WholeQuestions(self.tokenised["val"].select_columns(TRAINING_COLUMNS), self.batch_size * 2)
+        merge = partial(collate_batch, max_length=self.max_length)
+        return DataLoader(whole, batch_size=1, collate_fn=merge, pin_memory=on_cuda())
 
     def answers(self, batch: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Iterator[tuple[str, list[str]]]:
         """The best answer to each whole question of a validation batch, with its references."""
@@ -197,21 +206,19 @@ class QuestionData(LightningDataModule):
         }
 
     def _read(self) -> dict[str, Questions]:
-        files: Mapping[str, str | None] = self.files
-        if files["train"] is None and self.dataset is not None:
-            return with_test(read_hub(self.dataset, self.bad_rows))
-        if files["train"] is None:
+        files: dict[str, Any] = {part: path for part, path in self.files.items() if path is not None}
+        if "train" not in files and self.dataset is None:
             if self.synthetic is None:
                 raise UserError(
                     "no training data: give --data.train_file, --data.dataset, or --data.synthetic settings"
                 )
-            files = {**self.synthetic.write(), **{part: path for part, path in files.items() if path is not None}}
-        return {
+            files = {**self.synthetic.write(), **files}
+        read = {
             # Exact match and F1 do not need the place of a reference.
             part: read_questions(Path(path).expanduser(), self.bad_rows, check_starts=part == "train")
             for part, path in files.items()
-            if path is not None
         }
+        return read if self.dataset is None else with_files(read_hub(self.dataset, self.bad_rows), read)
 
     def _limited(self, part: str, questions: Questions) -> Questions:
         limit = self.limits[part]
@@ -223,22 +230,34 @@ class QuestionData(LightningDataModule):
         return replace(questions, rows=questions.rows.select(sorted(chosen.tolist())))
 
 
-class ByQuestion(TorchDataset[list[dict[str, Any]]]):
-    """Every item is a question's windows, so that a batch never parts them."""
+class WholeQuestions(TorchDataset[list[dict[str, Any]]]):
+    """Every item is a batch of `most` windows at most, or of one question that has more: no question is parted."""
 
-    def __init__(self, windows: Dataset) -> None:
+    def __init__(self, windows: Dataset, most: int) -> None:
         self.windows = windows
-        self.ranges = question_ranges(windows)
+        self.ranges = whole_ranges(question_ranges(windows), most)
 
     def __len__(self) -> int:
         return len(self.ranges)
 
-    def __getitem__(self, question: int) -> list[dict[str, Any]]:
-        return [self.windows[i] for i in self.ranges[question]]
+    def __getitem__(self, batch: int) -> list[dict[str, Any]]:
+        return [self.windows[i] for i in self.ranges[batch]]
 
 
-def collate_questions(questions: list[list[dict[str, Any]]], max_length: int) -> dict[str, Tensor]:
-    return collate([window for windows in questions for window in windows], max_length)
+def whole_ranges(questions: Sequence[range], most: int) -> list[range]:
+    """Neighbouring ranges joined as long as they have `most` rows together."""
+    joined: list[range] = []
+    for rows in questions:
+        if joined and rows.stop - joined[-1].start <= most:
+            joined[-1] = range(joined[-1].start, rows.stop)
+        else:
+            joined.append(rows)
+    return joined
+
+
+def collate_batch(items: list[list[dict[str, Any]]], max_length: int) -> dict[str, Tensor]:
+    (windows,) = items
+    return collate(windows, max_length)
 
 
 def question_ranges(windows: Dataset) -> list[range]:
@@ -255,10 +274,10 @@ def window_lengths(windows: Dataset) -> list[int]:
 def split_off(questions: Questions, share: float, seed: int) -> tuple[Questions, Questions]:
     """Cuts a `share` of the articles off, shuffled by `seed`: no context stands on both sides.
 
-    Where there is no more than one title, contexts are dealt out instead. The first counts all dropped and repaired.
+    Articles with a context in common go together. Where that leaves one group only, contexts are dealt out instead.
+    The first counts all dropped and repaired.
     """
-    titles = questions.rows["title"][:]
-    groups = np.asarray(titles if len(set(titles)) > 1 else questions.rows["context"][:])
+    groups = joined_groups(questions.rows["title"], questions.rows["context"])
     names = np.unique(groups)
     if len(names) < 2:
         raise UserError(f"{questions.path} has one context only: give validation and test as files of their own")

@@ -1,7 +1,12 @@
 """Parts that a user gave no file for, split off the training part."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from lightning_modules.errors import UserError
 
@@ -23,3 +28,23 @@ def with_missing_parts(
             full["train"], full[name] = split_off(full["train"], share / left)
             left -= share
     return full
+
+
+def joined_groups(titles: Iterable[str], contexts: Iterable[str]) -> NDArray[Any]:
+    """A group's number for each row: rows with the same title or the same context are in one.
+
+    Where that joins all rows, those with the same context are.
+    """
+    by_title, by_context = numbered(titles), numbered(contexts)
+    nodes = int(by_title.max() + by_context.max()) + 2
+    edges = (np.ones(len(by_title)), (by_title, by_context + by_title.max() + 1))
+    count, groups = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
+    return by_context if count == 1 else groups[by_title]
+
+
+def numbered(names: Iterable[str]) -> NDArray[Any]:
+    """Each name's place among the different ones, sorted; as an array of strings, one long name would widen all."""
+    numbers: dict[str, int] = {}
+    rows = np.array([numbers.setdefault(name, len(numbers)) for name in names])
+    ranks = {name: rank for rank, name in enumerate(sorted(numbers))}
+    return np.array([ranks[name] for name in numbers])[rows]

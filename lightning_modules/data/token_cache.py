@@ -1,6 +1,7 @@
 """Tokenised rows, made once: kept on disk under the name of their content, and memory-mapped."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +15,27 @@ Batch = dict[str, list[Any]]
 
 
 def cached_rows(
-    rows: Dataset, encode: Callable[[Batch], Batch], settings: list[Any], features: Features | None = None
+    rows: Dataset,
+    encode: Callable[[Batch], Batch],
+    encoder: object,
+    settings: list[Any],
+    features: Features | None = None,
+    batch_size: int = 1000,
 ) -> Dataset:
     """`encode` of batches of `rows`; a batch may become more or fewer rows.
 
-    `settings` are all that the result depends on beside the rows. By default, the name would depend on the time of the
-    file that the rows came from, and on the tokenizer object, which has no stable hash.
+    `settings` are all that the result depends on beside the rows and the code of `encode` and of the `encoder` that it
+    uses: the files that define them. By default, the name would depend on the time of the file that the rows came from,
+    and on the tokenizer object, which has no stable hash.
     """
-    name = _digest(rows, [*settings, tokenizers.__version__])
+    code = [Path(inspect.getfile(part)).read_text(encoding="utf-8") for part in (encode, type(encoder))]
+    name = _digest(rows, [*settings, *code, tokenizers.__version__])
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "tokenised"
     folder.mkdir(parents=True, exist_ok=True)
     return rows.map(
         encode,
         batched=True,
+        batch_size=batch_size,
         remove_columns=rows.column_names,
         features=features,
         new_fingerprint=name[:16],

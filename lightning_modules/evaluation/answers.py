@@ -96,8 +96,18 @@ def answer_calibration(answered: Sequence[Answered]) -> list[CalibrationBin | No
 
 
 def write_predictions(path: Path, answered: Sequence[Answered]) -> None:
-    """A prediction file for SQuAD's own script: question id -> text of the answer."""
+    """A prediction file for SQuAD's own script: question id -> text of the answer.
+
+    And `questions.json` beside it, the data file for that script: it counts every question without an answer as wrong,
+    and the test file may have more than were asked. It does not use answer_start, which is that of the first such text.
+    """
     write_json(path, {one.id: one.answer for one in answered})
+    paragraphs: dict[str, list[dict[str, Any]]] = {}
+    for one in answered:
+        answers = [{"text": text, "answer_start": one.context.find(text)} for text in one.references]
+        paragraphs.setdefault(one.context, []).append({"id": one.id, "question": one.question, "answers": answers})
+    article = {"title": "", "paragraphs": [{"context": context, "qas": qas} for context, qas in paragraphs.items()]}
+    write_json(path.with_name("questions.json"), {"version": "1.1", "data": [article]})
 
 
 def _intervals(answered: Sequence[Answered]) -> tuple[list[float], list[float]]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -26,6 +27,14 @@ from lightning_modules.models.network import Network, SpanExtractor
 FP32, INT8 = "model.onnx", "model_int8.onnx"
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 GOLDEN_ROWS = 32
+# What transformers calls the special tokens, and their names in vocabularies like BERT's and like RoBERTa's.
+SPECIAL_TOKENS = {
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
 
 
 class _Outputs(nn.Module):
@@ -39,12 +48,12 @@ class _Outputs(nn.Module):
         return tuple(self.network(input_ids, attention_mask).values())
 
 
-def write_model(folder: Path, network: Network, tokenizer_json: str, opset: int) -> None:
-    """Writes the weights in all forms, and the tokenizer."""
+def write_model(folder: Path, network: Network, tokenizer_json: str, *, max_length: int, opset: int) -> None:
+    """Writes the weights in all forms, and the tokenizer, without the padding and truncation stored in it."""
     network = network.eval().float().cpu()
     write_onnx(network, folder / FP32, opset)
-    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
-    write_hf(network, tokenizer_json, folder / "hf")
+    (folder / "tokenizer.json").write_text(plain_tokenizer(tokenizer_json).to_str(), encoding="utf-8")
+    write_hf(network, tokenizer_json, folder / "hf", max_length=max_length)
 
 
 def write_onnx(network: Network, path: Path, opset: int) -> None:
@@ -71,8 +80,8 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
     program.save(path, external_data=False)
 
 
-def write_hf(network: Network, tokenizer_json: str, folder: Path) -> None:
-    """The weights and the tokenizer for transformers' `from_pretrained`.
+def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length: int) -> None:
+    """The weights and the tokenizer for transformers' `from_pretrained`; it truncates to `max_length` tokens.
 
     Question answering as `AutoModelForQuestionAnswering`; a classifier's encoder as `AutoModel`, its pooling and heads,
     for which transformers has no class, as `heads.safetensors`.
@@ -83,11 +92,32 @@ def write_hf(network: Network, tokenizer_json: str, folder: Path) -> None:
         network.encoder.save_pretrained(folder)
         heads = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("encoder.")}
         save_file(heads, folder / "heads.safetensors")
-    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
-    # Without this, transformers would send token types, which a DistilBERT refuses.
-    inputs = ["input_ids", "attention_mask"]
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_input_names=inputs)
-    tokenizer.save_pretrained(folder)
+    tokenizer = plain_tokenizer(tokenizer_json)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        # Without this, transformers would send token types, which a DistilBERT refuses.
+        model_input_names=["input_ids", "attention_mask"],
+        **special_tokens(tokenizer),
+    )
+    fast.save_pretrained(folder)
+
+
+def plain_tokenizer(tokenizer_json: str) -> Tokenizer:
+    """The tokenizer without stored padding and truncation: a backbone may have been published with 128 tokens."""
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
+    """Those of `SPECIAL_TOKENS` that the vocabulary has."""
+    found = {
+        role: next((name for name in names if tokenizer.token_to_id(name) is not None), None)
+        for role, names in SPECIAL_TOKENS.items()
+    }
+    return {role: name for role, name in found.items() if name is not None}
 
 
 def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequence[str]) -> None:

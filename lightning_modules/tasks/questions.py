@@ -13,13 +13,14 @@ from lightning_modules.errors import UserError
 from lightning_modules.evaluation.answers import Answered, answer_calibration
 from lightning_modules.evaluation.calibration import expected_calibration_error
 from lightning_modules.evaluation.qa_report import write_qa_report
+from lightning_modules.export.files import GOLDEN_ROWS
 from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.settings import Export
 from lightning_modules.tasks.answer_temperature import fitted_temperature
 from lightning_modules.tasks.best_answers import BestAnswers
 from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
 
-GOLDEN_CHARACTERS = 3000  # of a context at most: the archive's own check is to be quick
+GOLDEN_WINDOWS = 96  # of all golden requests: an archive's check runs them as one batch, whose rows are limited
 
 
 class QuestionTask(Task):
@@ -49,9 +50,10 @@ class QuestionTask(Task):
         """Nothing beside what every task has."""
 
     def requests(self) -> Sequence[dict[str, Any]]:
-        rows = self.data.parts["test"].rows
-        requests = [{"question": row["question"], "context": row["context"]} for row in rows]
-        return [request for request in requests if len(request["context"]) <= GOLDEN_CHARACTERS] or requests
+        """Those with few windows: as many as `GOLDEN_ROWS` of them have no more than `GOLDEN_WINDOWS`."""
+        chosen = few_windows([len(windows) for windows in self.data.windows_of["test"]])
+        rows = self.data.parts["test"].rows.select(chosen)
+        return [{"question": row["question"], "context": row["context"]} for row in rows]
 
     def figures(self, outputs: Outputs) -> dict[str, float]:
         return self._figures(self._answered(outputs))
@@ -86,3 +88,16 @@ class QuestionTask(Task):
     def _figures(answered: Sequence[Answered]) -> dict[str, float]:
         official = evaluate((one.answer, one.references) for one in answered)
         return {name: value / 100 for name, value in official.items()}
+
+
+def few_windows(counts: Sequence[int]) -> list[int]:
+    """The numbers of the questions to choose golden requests from, given each one's windows.
+
+    Those with an even share of `GOLDEN_WINDOWS` at most; where there is none, those with the fewest, one at least.
+    """
+    small = [i for i, count in enumerate(counts) if count <= GOLDEN_WINDOWS // GOLDEN_ROWS]
+    if small:
+        return small
+    order = np.argsort(counts, kind="stable")
+    fitting = int(np.searchsorted(np.cumsum(np.asarray(counts)[order]), GOLDEN_WINDOWS, side="right"))
+    return sorted(order[: max(fitting, 1)].tolist())

@@ -30,6 +30,7 @@ def test_accuracy_is_the_share_of_rows_with_the_files_label(served: Served, serv
     [
         ("rows.csv", "question,topic\na,b\n", "has no column 'text', it has question, topic"),
         ("rows.xlsx", "", "expected a .csv, .tsv or .jsonl file"),
+        ("rows.parquet", "", "Parquet has to be made JSON lines first"),
         ("rows.jsonl", "{", "cannot be read"),
         ("rows.csv", "", "has no rows"),
         ("rows.jsonl", '{"text": "a", "label": "b"}\n{"text": "c"}\n', "row 2 has no column 'label', it has text"),
@@ -77,7 +78,8 @@ def test_official_figures_of_a_served_model_and_its_predictions(served: Served, 
     ("content", "said"),
     [
         ("{", "cannot be read"),
-        ("[]", "official format"),
+        ("[]", "has no questions"),
+        ("3", "neither rows nor in SQuAD's official format"),
         ('{"data": [{"paragraphs": [{"qas": [{"id": "a"}]}]}]}', "official format (KeyError('question'))"),
         ('{"data": []}', "has no questions"),
         (

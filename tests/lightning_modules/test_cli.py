@@ -127,6 +127,43 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
         assert [record["epoch"] for record in saved["callbacks"]["History"]["records"]] == [0, 0, 1, 2, 3]
 
 
+def test_a_run_resumed_within_an_epoch_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine batches an epoch, validated after three, six and nine."""
+    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
+    often = ("--trainer.val_check_interval=0.34", "--early_stopping.patience=100")
+    cli.main(arguments(*often, epochs=3, name="whole"))
+    last = {name: tmp_path / name / "checkpoints" / "last.ckpt" for name in ("whole", "resumed")}
+
+    class Stop(Exception):
+        pass
+
+    def stop_in_the_second_epoch(self: Any, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (1, 7):
+            raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        name = "lightning_modules.callbacks.history.History.on_train_batch_start"
+        patch.setattr(name, stop_in_the_second_epoch, raising=False)
+        cli.main(arguments(*often, epochs=3, name="resumed"))
+    assert torch.load(last["resumed"], weights_only=False)["global_step"] == 9 + 6
+    seen: list[tuple[int, int]] = []
+
+    def record(self: Any, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        seen.append((trainer.current_epoch, batch_idx))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lightning_modules.callbacks.history.History.on_train_batch_start", record, raising=False)
+        cli.main(arguments(*often, "--ckpt_path=last", epochs=3, name="resumed"))
+    assert seen == [*((1, i) for i in range(6, 9)), *((2, i) for i in range(9))]
+    whole, resumed = (weights(path) for path in last.values())
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    histories = [torch.load(path, weights_only=False)["callbacks"]["History"]["records"] for path in last.values()]
+    assert [(record["epoch"], record["step"]) for record in histories[0]][:4] == [(0, 0), (0, 3), (0, 6), (0, 9)]
+    assert histories[0] == histories[1]
+
+
 def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) -> None:
     process = subprocess.Popen(command(arguments(epochs=10_000)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     best = tmp_path / "topics" / "checkpoints" / "best.ckpt"

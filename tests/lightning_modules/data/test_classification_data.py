@@ -205,6 +205,12 @@ def test_files_stand_in_for_parts_of_a_hub_data_set(tmp_path: Path, module: Any,
     file.write_text("sentence,label\nfine,positive\nbad,negative\n")
     data = module(train_file=None, dataset=hub, test_file=str(file), text_column="sentence")
     assert list(data.tables["test"].rows["text"]) == ["fine", "bad"]
+    assert [len(data.tables[part].rows) for part in ("train", "val")] == [40, 6]  # the hub's own
+
+
+def test_a_training_file_and_a_hub_data_set_contradict_each_other(module: Any, hub: str) -> None:
+    with pytest.raises(UserError, match=r"data\.train_file is .* and data\.dataset is .*: give one of them"):
+        module(dataset=hub)
 
 
 def test_a_hub_data_set_without_the_column_names_those_it_has(module: Any, hub: str) -> None:

@@ -1,6 +1,7 @@
 """Questions: windows with their answers, splits, limits, and whole questions in validation."""
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.text.windows import WindowEncoder
-from lightning_modules.data.question_windows import answer_positions, collate
+from handlers.text.windows import Tokens, WindowEncoder
+from lightning_modules.data.question_windows import answer_positions, collate, window_rows
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
 from tests.tiny_export import tiny_tokenizer
@@ -109,9 +110,27 @@ def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_back
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 10
 
 
-def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
-    tmp_path: Path, tiny_backbone: Path
-) -> None:
+def test_articles_with_a_paragraph_in_common_stay_on_one_side(tmp_path: Path, tiny_backbone: Path) -> None:
+    path = tmp_path / "flat.jsonl"
+    rows = [
+        {
+            "title": f"{i}",
+            "question": "who?",
+            "context": f"tom {context} ran",
+            "answers": {"text": ["tom"], "answer_start": [0]},
+        }
+        for i in range(20)
+        for context in (f"{i} himself", f"pair {i // 2}")
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    parts = question_data(tmp_path, tiny_backbone, train_file=str(path), val_share=0.3, test_share=0.3).parts
+    contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
+    assert sum(map(len, contexts)) == len(set.union(*contexts)) == 30
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> str:
+    """A local folder like the hub's SQuAD, which has no public test part."""
     (tmp_path / "hub" / "data").mkdir(parents=True)
     for split, count in (("train", 20), ("validation", 5)):
         rows = [
@@ -125,9 +144,31 @@ def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_te
             for i in range(count)
         ]
         Dataset.from_list(rows).to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
-    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=str(tmp_path / "hub")).parts
+    return str(tmp_path / "hub")
+
+
+def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
+    tmp_path: Path, tiny_backbone: Path, hub: str
+) -> None:
+    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub).parts
     assert {part: len(questions.rows) for part, questions in parts.items()} == {"train": 18, "val": 2, "test": 5}
     assert list(parts["test"].rows["id"]) == [f"validation{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("given", "questions"),
+    [
+        ("val", {"train": 20, "val": 12, "test": 5}),
+        ("test", {"train": 20, "val": 5, "test": 12}),
+    ],
+)
+def test_files_stand_in_for_parts_of_a_hub_data_set(
+    tmp_path: Path, tiny_backbone: Path, hub: str, given: str, questions: dict[str, int]
+) -> None:
+    own = {f"{given}_file": str(write_squad(tmp_path / "own.json"))}
+    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub, **own).parts
+    assert {part: len(found.rows) for part, found in parts.items()} == questions
+    assert set(parts[given].rows["question"]) == {"which place is it?", "what is it?"}
 
 
 def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -142,6 +183,7 @@ def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backb
         ({"max_length": 20}, "max_length is 20, but a question of 10 tokens and doc_stride 8 need 22"),
         ({"max_train_examples": 0}, "data.max_train_examples is 0"),
         ({"train_file": None}, "no training data"),
+        ({"dataset": "squad"}, "data.train_file is .*squad.json and data.dataset is squad: give one of them"),
         ({"val_share": 1.5}, "data.val_share is 1.5: give one between 0 and 0.9"),
     ],
 )
@@ -166,3 +208,35 @@ def test_a_validation_batch_has_all_windows_of_its_questions_and_their_best_answ
         answered += list(data.answers(batch, logits))
     assert len(answered) == len(set(windows["question"])) == 12
     assert all(answer == references[0] for answer, references in answered)
+
+
+def test_a_validation_batch_has_few_windows_however_long_the_contexts(tmp_path: Path, tiny_backbone: Path) -> None:
+    long = str(write_squad(tmp_path / "long.json", words=9))
+    data = question_data(tmp_path, tiny_backbone, val_file=long, batch_size=8)
+    assert 16 > max(map(len, data.windows_of["val"])) > 8
+    assert max(len(batch["question"]) for batch in data.val_dataloader()) <= 16
+    short = str(write_squad(tmp_path / "short.json", words=1))
+    together = question_data(tmp_path, tiny_backbone, val_file=short, batch_size=8)
+    assert len(list(together.val_dataloader())) < 6
+    alone = question_data(tmp_path, tiny_backbone, val_file=long, batch_size=1)
+    assert [set(batch["question"].tolist()) for batch in alone.val_dataloader()] == [{i} for i in range(12)]
+
+
+class RecordingEncoder(WindowEncoder):
+    """Keeps how many texts and characters were tokenised at once."""
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        self.most = max(getattr(self, "most", 0), sum(map(len, texts)))
+        return super().tokenise(texts)
+
+
+def test_few_long_contexts_are_made_into_windows_at_once(
+    tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_modules.data.question_windows.MOST_CHARACTERS", 3000)
+    long = write_squad(tmp_path / "long.json", words=40)  # 1,300 characters each
+    rows = question_data(tmp_path, tiny_backbone, val_file=str(long)).parts["val"].rows
+    encoder = RecordingEncoder(tiny_tokenizer().to_str(), 33, 8, 10)
+    windows = window_rows(rows, encoder, "")
+    assert encoder.most <= 3000
+    assert windows["question"][-1] == 11

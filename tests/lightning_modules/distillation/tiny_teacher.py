@@ -16,7 +16,7 @@ def tiny_network(layers: int = 6, width: int = 32) -> TextClassifier:
 
 
 def write_tiny_teacher(folder: Path, labels: Sequence[str], network: TextClassifier, tokenizer_json: str) -> Path:
-    files.write_hf(network, tokenizer_json, folder / "hf")
+    files.write_hf(network, tokenizer_json, folder / "hf", max_length=64)
     files.write_labels(folder, labels, ("low", "high"))
     facts = {"task": "text-classification", "labels": labels, "pooling": "attention", "layer_norm": True}
     (folder / "metadata.json").write_text(json.dumps(facts))

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archives.evaluate_questions import read_questions
 from handlers.text.answer_metric import evaluate
+from lightning_modules.data.question_files import read_questions as read_official
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.answer_errors import error_kind, errors_by_kind, excerpt
 from lightning_modules.evaluation.answers import Answered, answer_calibration, qa_metrics, write_predictions
@@ -198,3 +200,22 @@ def test_calibration_is_of_exact_matches() -> None:
 def test_predictions_are_written_in_the_official_format(tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.json", [answered("Paris", id="a"), answered("", id="b")])
     assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8")) == {"a": "Paris", "b": ""}
+
+
+def test_the_questions_asked_are_written_as_the_official_script_reads_them(tmp_path: Path) -> None:
+    asked = [
+        answered("Paris", "Rome", "Paris", id="a"),
+        answered("x", "x", context="x y", id="b"),
+        answered("", id="c"),
+    ]
+    write_predictions(tmp_path / "p.json", asked)
+    told = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    assert [(one.id, one.references) for one in read_questions(tmp_path / "questions.json")] == [
+        ("a", ("Rome", "Paris")),
+        ("c", ("Paris",)),
+        ("b", ("x",)),
+    ]
+    figures = evaluate((told[one.id], one.references) for one in read_questions(tmp_path / "questions.json"))
+    assert figures == qa_metrics(asked)["official"]
+    rows = read_official(tmp_path / "questions.json", "error").rows
+    assert [row["answers"]["answer_start"][0] for row in rows] == [CONTEXT.index("Rome"), CONTEXT.index("Paris"), 0]

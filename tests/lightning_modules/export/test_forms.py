@@ -1,5 +1,6 @@
 """Torch, ONNX and INT8 side by side, and the bounds that an export has to hold."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,25 @@ from lightning_modules.settings import Export
 from lightning_modules.tasks.classification import label_quality, missed_label_bounds
 from lightning_modules.tasks.task import Row
 from tests.tiny_export import tiny_encoder, tiny_tokenizer
+from tests.tiny_qa_export import MAX_LENGTH
 
 ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
+
+
+def test_the_exported_tokenizers_have_no_stored_lengths_and_the_special_tokens(tiny_qa_export: Path) -> None:
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    stored = json.loads((tiny_qa_export / "tokenizer.json").read_text())
+    assert (stored["padding"], stored["truncation"]) == (None, None)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_qa_export / "hf")
+    assert (tokenizer.pad_token, tokenizer.unk_token) == ("[PAD]", "[UNK]")
+    assert (tokenizer.cls_token_id, tokenizer.sep_token_id) == (2, 3)
+    asked, contexts = ["what is it", "who"], ["hello, how are you today? " * 40, "hello"]
+    batch = tokenizer(asked, contexts, truncation=True, padding=True, return_tensors="pt")
+    assert batch["input_ids"].shape == (2, MAX_LENGTH)
+    logits = AutoModelForQuestionAnswering.from_pretrained(tiny_qa_export / "hf")(**batch).start_logits
+    assert logits.shape == (2, MAX_LENGTH)
+    assert len(tokenizer("what is it", contexts[0])["input_ids"]) > 200
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
@@ -47,7 +65,7 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
     from transformers import AutoModel
 
     network = TextClassifier(tiny_encoder(300), 4, 0, "attention").eval()
-    files.write_hf(network, tiny_tokenizer().to_str(), tmp_path)
+    files.write_hf(network, tiny_tokenizer().to_str(), tmp_path, max_length=64)
     other = TextClassifier(AutoModel.from_pretrained(tmp_path), 4, 0, "attention").eval()
     other.load_state_dict(load_file(tmp_path / "heads.safetensors"), strict=False)
     for name, expected in torch_outputs(network, ROWS).items():

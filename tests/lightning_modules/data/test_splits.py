@@ -1,0 +1,35 @@
+"""Which rows a split must not part."""
+
+import tracemalloc
+
+from lightning_modules.data.splits import joined_groups
+
+
+def test_titles_that_share_a_context_are_one_group() -> None:
+    titles = ["b", "a", "b", "c", "d", "c"]
+    contexts = ["1", "2", "3", "3", "4", "5"]
+    groups = joined_groups(titles, contexts).tolist()
+    assert groups[0] == groups[2] == groups[3] == groups[5]
+    assert len({groups[0], groups[1], groups[4]}) == 3
+
+
+def test_groups_do_not_depend_on_the_order_of_the_rows() -> None:
+    rows = [("c", "1"), ("a", "2"), ("b", "3"), ("a", "4")]
+    groups = {row: int(group) for row, group in zip(rows, joined_groups(*zip(*rows, strict=True)), strict=True)}
+    turned = rows[::-1]
+    assert groups == dict(zip(turned, joined_groups(*zip(*turned, strict=True)).tolist(), strict=True))
+
+
+def test_where_all_hangs_together_contexts_are_groups() -> None:
+    assert joined_groups(["", "", ""], ["x", "y", "x"]).tolist() == [0, 1, 0]
+    assert joined_groups(["a", "b", "b"], ["x", "x", "y"]).tolist() == [0, 0, 1]
+
+
+def test_one_long_context_does_not_make_all_others_as_large() -> None:
+    titles = [""] * 200
+    contexts = ["x" * 200_000, *map(str, range(199))]
+    tracemalloc.start()
+    joined_groups(titles, contexts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000  # a fixed width would take 160 MB
