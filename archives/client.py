@@ -34,7 +34,11 @@ Request = str | Mapping[str, Any]
 
 CONNECTIONS = 4  # requests of a batch that are on their way at once: for several workers
 MAX_BYTES = 50_000  # of each of them: all on one worker are a few seconds of its time where texts are long
+# Of each of them. As many bytes are about as many windows, and those of all connections fit into one batch of a worker.
+MAX_QUESTIONS = 32
+BATCH_TIMEOUT = 60.0  # seconds: the parts of a batch wait for each other, and for those of other clients
 FIRST_WAIT = 0.1  # seconds; doubled at each retry
+BUSY_WAIT = 1.0  # seconds more after a 429, doubled too: the worker has a whole batch before it
 JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
 
@@ -75,7 +79,7 @@ class Client:
         url: of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
         token: the inference key; None for the key of the server running on this machine.
         model: its name; `version` picks one of several served versions.
-        timeout: seconds to wait for a connection, and for an answer.
+        timeout: seconds to wait for a connection, and for an answer; `predict_batch` waits `BATCH_TIMEOUT` at least.
         retries: after a refused or broken connection, a 429 or a 503, with doubling waits. Predictions change
             nothing on the server, so sending one twice does no harm; one that took too long is not sent again, as
             the server still works on it.
@@ -154,7 +158,8 @@ class Client:
 
     def _post_instances(self, instances: list[dict[str, Any]], offset: int) -> list[dict[str, Any]]:
         try:
-            return list(self._post({"instances": instances})["predictions"])
+            timeout = max(self._timeout, BATCH_TIMEOUT)
+            return list(self._post({"instances": instances}, timeout)["predictions"])
         except BadRequest as error:
             if error.status == 413 and len(instances) > 1:
                 # Together they are too much for the model, or their answers for the server.
@@ -163,10 +168,10 @@ class Client:
                 return first + self._post_instances(instances[half:], offset + half)
             raise _counted_from(error, offset) from None
 
-    def _post(self, body: Mapping[str, Any]) -> Any:
+    def _post(self, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         try:
             headers = {"Authorization": self._authorization()}
-            response = self._session.post(self._endpoint, json=body, headers=headers, timeout=self._timeout)
+            response = self._session.post(self._endpoint, json=body, headers=headers, timeout=timeout or self._timeout)
         except ServerError as error:
             raise Unauthorized(str(error)) from error
         except requests.RequestException as error:
@@ -201,12 +206,16 @@ def _local_server(url: str | None, servers: Path) -> running.Server:
 
 
 class _RetryUnlessSlow(Retry):
-    """Does not repeat a request whose answer did not come within the timeout."""
+    """Does not repeat a request whose answer did not come within the timeout, and waits longer after a 429."""
 
     def increment(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(error := kwargs.get("error"), ReadTimeoutError):
             raise error
         return super().increment(*args, **kwargs)
+
+    def get_backoff_time(self) -> float:
+        busy = bool(self.history) and self.history[-1].status == 429
+        return super().get_backoff_time() + (BUSY_WAIT * 2.0 ** (len(self.history) - 1) if busy else 0)
 
 
 def _retry(retries: int) -> Retry:
@@ -230,7 +239,8 @@ def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]
     size = 0
     for instance in instances:
         length = len(json.dumps(instance)) + 2
-        if chunk and (len(chunk) == MAX_INSTANCES or size + length > MAX_BYTES):
+        most = MAX_QUESTIONS if "context" in instance else MAX_INSTANCES
+        if chunk and (len(chunk) >= most or size + length > MAX_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(instance)

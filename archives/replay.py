@@ -38,13 +38,13 @@ def main(folder: Path) -> None:
     if not golden:
         sys.exit("golden.json holds no request")
     # Only now: the handler has checked the archive's files.
-    from handlers.text.agreement import disagreement
+    from handlers.text.agreement import golden_fault
 
     rows = [{"body": pair["request"]} for pair in golden]
     alone = [handler.handle([row], context)[0] for row in rows]
     for answers, where in ((alone, ""), (handler.handle(rows, context), ", in one batch with all others")):
         for i, (pair, answer) in enumerate(zip(golden, answers, strict=True)):
-            if found := disagreement(pair["response"], json.loads(answer)):
+            if found := golden_fault(pair, json.loads(answer)):
                 sys.exit(f"golden.json[{i}]{where}: {found}")
 
 

@@ -29,6 +29,7 @@ def verify_archive(mar: Path) -> None:
         folder = Path(temporary, "model").resolve()
         try:
             with zipfile.ZipFile(mar) as archive:
+                _refuse_bytecode(archive, mar)
                 archive.extractall(folder)
         except zipfile.BadZipFile as error:
             raise ArchiveError(
@@ -46,3 +47,10 @@ def verify_archive(mar: Path) -> None:
     if result.returncode:
         reason = result.stderr.strip().splitlines() or [f"the process ended with {result.returncode}"]
         raise ArchiveError(f"{mar.name}: {reason[-1]}")
+
+
+def _refuse_bytecode(archive: zipfile.ZipFile, mar: Path) -> None:
+    """Python runs bytecode in place of the code beside it, and writes its own there: `check_integrity` skips it."""
+    found = next((name for name in archive.namelist() if "__pycache__" in Path(name).parts), None)
+    if found:
+        raise ArchiveError(f"{mar} holds {found}: build it again with make archive NAME={mar.stem}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from handlers.onnx_model import OnnxModel
 from handlers.settings import HandlerSettings
+from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
 from handlers.text.payload import Payload
 from handlers.text.request import Request
 
@@ -141,29 +144,53 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         return len(request.instances)
 
     def encode(self, requests: Sequence[Request[Instance]]) -> EncodedBatch[Instance, AnyRow]:
-        """Tokenises every text of every request, once."""
-        encoded = iter(self._encoded([instance for request in requests for instance in request.instances]))
-        return EncodedBatch(
-            [EncodedRequest([next(encoded) for _ in request.instances], request.many) for request in requests]
-        )
+        """Tokenises every text of a request once."""
+        return EncodedBatch([self.encode_request(request) for request in requests])
+
+    def encode_request(
+        self, request: Request[Instance], most_rows: float = math.inf
+    ) -> EncodedRequest[Instance, AnyRow]:
+        """Raises `RequestError` as soon as there are more than `most_rows` rows: what is left is not tokenised."""
+        instances, rows = [], 0
+        for encoded in self._encoded(request.instances):
+            rows += len(encoded.rows)
+            if rows > most_rows:
+                raise too_many_rows(int(most_rows))
+            instances.append(encoded)
+        return EncodedRequest(instances, request.many)
 
     def run(self, batch: EncodedBatch[Instance, AnyRow]) -> Outputs[Instance, AnyRow, AnyLogits]:
         """Runs the rows in micro-batches of similar lengths; the logits come back in the order of the rows."""
         return Outputs(batch, *self.logits([row.ids for row in batch.rows]))
 
-    def decode(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> list[dict[str, Any]]:
-        """One answer a request, in order."""
+    def decode(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> Iterator[dict[str, Any] | RequestError]:
+        """One answer a request, in order, made when it is asked for; an error where it is too large to be sent."""
         answers = iter(self._answers(outputs))
-        return [
-            {"predictions": [next(answers) for _ in request.instances]} if request.many else next(answers)
-            for request in outputs.batch.requests
-        ]
+        for request in outputs.batch.requests:
+            kept, characters = [], 0
+            for answer in islice(answers, len(request.instances)):
+                characters += self.characters(answer)
+                if characters <= MAX_ANSWER_BYTES:  # the others are let go: together they may fill the memory
+                    kept.append(answer)
+            if characters > MAX_ANSWER_BYTES:
+                yield answer_too_large()
+            else:
+                yield {"predictions": kept} if request.many else kept[0]
+
+    def characters(self, answer: Mapping[str, Any]) -> int:
+        """Of the client's own texts in one instance's answer, which may be of any length."""
+        return 0
 
     def predict(self, payloads: Sequence[Payload]) -> list[dict[str, Any]]:
         """The three steps in order, for requests as clients send them; raises the first wrong one's `RequestError`."""
         if not payloads:
             return []
-        return self.decode(self.run(self.encode([self.parse(payload) for payload in payloads])))
+        answers = []
+        for answer in self.decode(self.run(self.encode([self.parse(payload) for payload in payloads]))):
+            if isinstance(answer, RequestError):
+                raise answer
+            answers.append(answer)
+        return answers
 
     def warm_up(self, lengths: Sequence[int]) -> dict[str, AnyLogits]:
         """Runs rows of these lengths, single and in full micro-batches, so that the first client does not pay for it.
@@ -176,16 +203,16 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         return logits
 
     @abstractmethod
-    def _encoded(self, instances: Sequence[Instance]) -> list[EncodedInstance[Instance, AnyRow]]:
-        """In the order of the instances."""
+    def _encoded(self, instances: Sequence[Instance]) -> Iterable[EncodedInstance[Instance, AnyRow]]:
+        """In the order of the instances; a generator where one instance may make many rows."""
 
     @abstractmethod
     def logits(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, AnyLogits], int]:
         """By output name, in the order of the rows, and the tokens run for them, padding included."""
 
     @abstractmethod
-    def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> list[dict[str, Any]]:
-        """One an instance, in order."""
+    def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> Iterable[dict[str, Any]]:
+        """One an instance, in order; a generator where answers may be long."""
 
 
 def read_json(path: Path) -> Any:

@@ -22,7 +22,7 @@ UNITS = {
         "rows_total": "count",
         "tokens_total": "count",
         "padded_tokens_total": "count",
-        "rejected_rows_total": "count",
+        "rejected_requests_total": "count",
     },
 }
 

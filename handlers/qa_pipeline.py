@@ -5,8 +5,9 @@ QuestionAnsweringPipeline.load(Path("runs/qa/export")).predict([{"question": "Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from handlers.onnx_model import TokenLogits
 from handlers.settings import HandlerSettings
 from handlers.text.question_request import QuestionInstance, parse_question
 from handlers.text.request import Request
-from handlers.text.spans import Span, best_spans, extended
+from handlers.text.spans import Span, begun, best_spans, extended
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 from handlers.text.windows import Tokens, Window, WindowEncoder
 
@@ -75,26 +76,11 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
         window = self.encoder.max_length * CHARACTERS_PER_TOKEN
         return sum(1 + min(len(instance.context), longest) // window for instance in request.instances)
 
-    def _encoded(self, instances: Sequence[QuestionInstance]) -> list[EncodedInstance[QuestionInstance, Window]]:
-        questions = self._tokens([one.question for one in instances], self.encoder.max_question_length)
-        contexts = self._tokens([one.context for one in instances], self.max_context_tokens)
-        return [self._windows(one, questions[one.question], contexts[one.context]) for one in instances]
-
-    def _tokens(self, texts: Sequence[str], most: int) -> dict[str, tuple[Tokens, bool]]:
-        """The first `most` tokens of each different text, and whether there is more of it.
-
-        Characters are cut before, so that a megabyte costs no more than what is kept of it.
-        """
-        different = list(dict.fromkeys(texts))
-        characters = most * CHARACTERS_PER_TOKEN
-        tokenised = self.encoder.tokenise([text[:characters] for text in different])
-        return {
-            text: (
-                Tokens(tokens.ids[:most], tokens.offsets[:most]),
-                len(tokens.ids) > most or len(text) > characters,
-            )
-            for text, tokens in zip(different, tokenised, strict=True)
-        }
+    def _encoded(self, instances: Sequence[QuestionInstance]) -> Iterator[EncodedInstance[QuestionInstance, Window]]:
+        tokens = cache(self.encoder.first_tokens)
+        for one in instances:
+            question = tokens(one.question, self.encoder.max_question_length)
+            yield self._windows(one, question, tokens(one.context, self.max_context_tokens))
 
     def _windows(
         self, instance: QuestionInstance, question: tuple[Tokens, bool], context: tuple[Tokens, bool]
@@ -106,12 +92,13 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
     def logits(self, rows: Sequence[Sequence[int]]) -> tuple[TokenLogits, int]:
         return self.model.run_tokens(rows, self.token_budget, self.max_rows)
 
-    def _answers(self, outputs: Outputs[QuestionInstance, Window, WindowLogits]) -> list[dict[str, Any]]:
+    def characters(self, answer: Mapping[str, Any]) -> int:
+        return sum(len(one["answer"]) for one in answer["top_k"])
+
+    def _answers(self, outputs: Outputs[QuestionInstance, Window, WindowLogits]) -> Iterator[dict[str, Any]]:
         starts, ends = (iter(outputs.logits[name]) for name in ("start_logits", "end_logits"))
-        return [
-            self._answer(encoded, [next(starts) for _ in encoded.rows], [next(ends) for _ in encoded.rows])
-            for encoded in outputs.batch.instances
-        ]
+        for encoded in outputs.batch.instances:
+            yield self._answer(encoded, [next(starts) for _ in encoded.rows], [next(ends) for _ in encoded.rows])
 
     def _answer(
         self, encoded: EncodedInstance[QuestionInstance, Window], starts: WindowLogits, ends: WindowLogits
@@ -139,7 +126,7 @@ def _ranked(context: str, spans: Sequence[Span], wanted: int) -> list[dict[str, 
     """The `wanted` best answers with their scores, rounded to six places; the same words at two places are one."""
     ranking: dict[str, dict[str, Any]] = {}
     for span in spans:
-        start, end = span.start, extended(context, span.end)
+        start, end = begun(context, span.start), extended(context, span.end)
         answer = context[start:end]
         ranking.setdefault(answer, {"answer": answer, "score": round(span.score, 6), "start": start, "end": end})
         if len(ranking) == wanted:

@@ -12,18 +12,16 @@ from typing import Any
 
 from handlers.base_pipeline import EncodedBatch
 from handlers.metrics import BatchMetrics
-from handlers.text.errors import RequestError
+from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
 from handlers.text.payload import read_payload
 
 logger = logging.getLogger(__name__)
 # Refuses NaN, which is no JSON; json.dumps would make a new encoder for each call.
 to_json = json.JSONEncoder(allow_nan=False).encode
-# Below max_response_size of configs/serving/config.properties: at a longer answer TorchServe ends the worker, and every
-# request of the batch with it.
-MAX_ANSWER_BYTES = 6_500_000
 INFERENCE_FAILED = RequestError(
     500, "inference_failed", "the model failed on this request; the server's log has the reason"
 )
+BUSY = RequestError(429, "busy", "the server is busy; send the request again, or one with fewer rows for the model")
 
 
 class BatchService:
@@ -43,7 +41,7 @@ class BatchService:
         told = merged(parsed, answers)
         if self.metrics:
             values["batch_fill"] = len(rows) / self.batch_size
-            values["rejected_rows_total"] = sum(isinstance(one, RequestError) and one.status < 500 for one in told)
+            values["rejected_requests_total"] = sum(isinstance(one, RequestError) and one.status < 500 for one in told)
             values["handler_seconds"] = perf_counter() - start
             self.metrics.emit(values)
         return [_told(i, one, context) for i, one in enumerate(told)]
@@ -60,14 +58,30 @@ class BatchService:
         admitted, rows = list(requests), 0
         for i in sorted(sizes, key=sizes.__getitem__):
             if sizes[i] > self.max_batch_rows:
-                message = f"the request makes {sizes[i]} rows for the model, more than {self.max_batch_rows}; split it"
-                admitted[i] = RequestError(413, "too_many_rows", message)
+                admitted[i] = too_many_rows(self.max_batch_rows)
             elif rows + sizes[i] > self.max_batch_rows:
-                message = f"the server is busy; send these {sizes[i]} rows for the model again, or fewer of them"
-                admitted[i] = RequestError(429, "busy", message)
+                admitted[i] = BUSY
             else:
                 rows += sizes[i]
         return admitted
+
+    def _encoded(self, requests: list[Any]) -> list[Any]:
+        """An encoded request or an error for each.
+
+        The smallest come first, and none once two batches are tokenised: refusing must not take long either.
+        """
+        encoded, rows = list(requests), 0
+        for i in sorted(range(len(requests)), key=lambda i: self.pipeline.least_rows(requests[i])):
+            if rows >= 2 * self.max_batch_rows:
+                encoded[i] = BUSY
+                continue
+            try:
+                encoded[i] = self.pipeline.encode_request(requests[i], self.max_batch_rows)
+                rows += len(encoded[i].rows)
+            except RequestError as error:
+                encoded[i] = error
+                rows += self.max_batch_rows
+        return self._admitted(encoded, lambda request: len(request.rows))
 
     def _answered(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
         """JSON answers and metric values. After a failure each request is tried alone, so that no other is lost."""
@@ -82,14 +96,14 @@ class BatchService:
         return [self._answered([request], start)[0][0] for request in requests], {}
 
     def _three_steps(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
-        encoded = self._admitted(self.pipeline.encode(requests).requests, lambda request: len(request.rows))
+        encoded = self._encoded(requests)
         batch = EncodedBatch(good(encoded))
         if not batch.requests:
             return encoded, {}
         encoded_at = perf_counter()
         outputs = self.pipeline.run(batch)
         ran_at = perf_counter()
-        answers = merged(encoded, [_sendable(to_json(answer)) for answer in self.pipeline.decode(outputs)])
+        answers = merged(encoded, [_sendable(answer) for answer in self.pipeline.decode(outputs)])
         return answers, {
             "encode_seconds": encoded_at - start,
             "run_seconds": ran_at - encoded_at,
@@ -120,11 +134,11 @@ def log_failure(error: Exception) -> None:
     logger.error("inference failed: %s (%s)\n%s", type(error).__name__, message, where)
 
 
-def _sendable(answer: str) -> str | RequestError:
-    if len(answer) <= MAX_ANSWER_BYTES:
+def _sendable(answer: dict[str, Any] | RequestError) -> str | RequestError:
+    if isinstance(answer, RequestError):
         return answer
-    message = f"the answer has {len(answer)} bytes, more than {MAX_ANSWER_BYTES}; split the request, or lower top_k"
-    return RequestError(413, "answer_too_large", message)
+    text = to_json(answer)
+    return text if len(text) <= MAX_ANSWER_BYTES else answer_too_large()
 
 
 def _told(i: int, answer: str | RequestError, context: Any) -> str:

@@ -12,7 +12,7 @@ from archives.errors import ServerError
 from archives.serving import diagnosis, tokens
 from archives.serving.running import Server
 from archives.store import StoredModel
-from handlers.text.agreement import disagreement
+from handlers.text.agreement import golden_fault
 
 POLL_SECONDS = 0.1
 # Share of the golden requests: a processor like the export's answers all of them as expected; one without INT8
@@ -116,7 +116,7 @@ def _check_golden(session: requests.Session, server: Server, model: StoredModel)
         if not response.ok:
             why = diagnosis.worker_failure(server.logs) or response.text.strip()
             raise ServerError(f"{model.name} answered a golden request with status {response.status_code}: {why}")
-        if reason := disagreement(pair["response"], response.json()):
+        if reason := golden_fault(pair, response.json()):
             wrong.append(reason)
     if len(wrong) > (1 - REQUIRED_AGREEMENT) * count:
         raise ServerError(

@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from handlers.text.shapes import shape_fault
+
 TOLERANCE = 0.02  # between two scores of one name, which are probabilities
 
 Answer = Mapping[str, Any]
+
+
+def golden_fault(pair: Mapping[str, Any], answer: Any) -> str | None:
+    """None where `answer` (parsed JSON) has the right shape and agrees with a pair of golden.json, else the reason."""
+    return shape_fault(answer, pair["request"]) or disagreement(pair["response"], answer)
 
 
 def disagreement(expected: Answer, answer: Any) -> str | None:
     """None where `answer` (parsed JSON) agrees with `expected`, else the reason, in words that many requests share.
 
     They quote no text, only names of labels. What is compared: the fields, the label or the answer's words (not their
-    place, they may stand at several), and the score of every name that both list. `expected` is of the right shape.
+    place, they may stand at several), and the score of every name that both list. Both are of the right shape, as by
+    `shape_fault`, but for their fields.
     """
     if not isinstance(answer, Mapping) or set(answer) != set(expected):
         found = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__

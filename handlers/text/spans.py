@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from handlers.text.windows import Window
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 # Joins the characters around it into one; as do the marks of Unicode's categories Mn, Mc and Me with the one before.
 ZERO_WIDTH_JOINER = "\u200d"
-# Behind one character: the longest emoji, and scripts that stack vowels, have about ten.
+# Belong to the character before as marks do: the zero width non-joiner, skin tones, and the letters of a flag's region.
+ATTACHED = re.compile("[\u200c\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+# Of one character: the longest emoji, and scripts that stack vowels, have about ten.
 MAX_MARKS = 32
 
 
@@ -30,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Spans:
-    """The best spans, the best first, each range once; empty where the context has no token.
+    """The best spans, the best first, each range of characters once; empty where the context has no token.
 
     `no_answer_score` is the probability that the context does not answer.
     """
@@ -51,8 +55,7 @@ def best_spans(
     """The `n_best` spans of at most `max_answer_tokens` context tokens over all windows of one question.
 
     Probabilities are a softmax over all allowed spans of all windows and no answer, their logits (`all_logits`) divided
-    by `temperature`, which changes no order. A range that two windows hold is a span of its own in both; the better one
-    is told.
+    by `temperature`, which changes no order.
 
     Args:
         start_logits, end_logits: of each window, [tokens].
@@ -63,13 +66,15 @@ def best_spans(
     parts = [np.exp((window - highest) / temperature, dtype=np.float64).sum() for window in logits]
     silent = np.exp((no_answer - highest) / temperature)
     total = silent + sum(parts)
-    best: dict[tuple[int, int], float] = {}
-    for window, values in zip(windows, logits, strict=True):
-        for start, length, logit in _largest(values, n_best):
-            characters = window.offsets[start][0], window.offsets[start + length][1]
-            best[characters] = max(logit, best.get(characters, -np.inf))
-    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:n_best]
-    spans = [Span(*characters, float(np.exp((logit - highest) / temperature) / total)) for characters, logit in ranked]
+    best = [
+        (-logit, window.offsets[start][0], window.offsets[start + length][1])
+        for window, values in zip(windows, logits, strict=True)
+        for start, length, logit in _largest(values, n_best)
+    ]
+    spans = [
+        Span(start, end, float(np.exp((-negative - highest) / temperature) / total))
+        for negative, start, end in sorted(best)[:n_best]
+    ]
     return Spans(spans, float(silent / total))
 
 
@@ -79,13 +84,16 @@ def all_logits(
     """The logits of each window's allowed spans, [tokens, lengths] as by `span_logits`, and that of no answer.
 
     A span's logit is the sum of its start and end logit, that of no answer the sum at the first token, in the window
-    where it is lowest, as in BERT's run_squad.
+    where it is lowest, as in BERT's run_squad. A range of characters counts once: of several spans with the same range,
+    as windows share tokens, all but the highest are -inf.
     """
     logits = [
         span_logits(start[_context(window)], end[_context(window)], max_answer_tokens)
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
     ]
-    return logits, min(float(start[0]) + float(end[0]) for start, end in zip(start_logits, end_logits, strict=True))
+    return _each_range_once(windows, logits), min(
+        float(start[0]) + float(end[0]) for start, end in zip(start_logits, end_logits, strict=True)
+    )
 
 
 def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
@@ -95,6 +103,14 @@ def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
     longest = min(max_answer_tokens, len(start))
     padded = np.concatenate([end, np.full(longest - 1, -np.inf, np.float32)])
     return start[:, None] + sliding_window_view(padded, longest)
+
+
+def begun(context: str, start: int) -> int:
+    """`start` moved before the character that the marks at it belong to, by `MAX_MARKS` at most."""
+    first = max(start - MAX_MARKS, 0)
+    while first < start < len(context) and _belongs(context[start - 1], context[start]):
+        start -= 1
+    return start
 
 
 def extended(context: str, end: int) -> int:
@@ -111,7 +127,45 @@ def extended(context: str, end: int) -> int:
 def _belongs(before: str, character: str) -> bool:
     if ZERO_WIDTH_JOINER in (before, character):
         return True
-    return unicodedata.category(character) in ("Mn", "Mc", "Me")
+    return unicodedata.category(character) in ("Mn", "Mc", "Me") or bool(ATTACHED.match(character))
+
+
+def _each_range_once(windows: Sequence[Window], logits: Sequence[Floats]) -> list[Floats]:
+    """The logits with -inf in place of every span but the highest of its range of characters."""
+    offsets = np.concatenate([np.array(window.offsets, np.int64).reshape(-1, 2) for window in windows])
+    (starts, rows), (ends, columns) = (np.unique(offsets[:, i], return_inverse=True) for i in (0, 1))
+    if len(offsets) in (len(starts), len(ends)):
+        return list(logits)  # no two spans have both a start and an end in common
+    ranges = _numbered(rows, columns, logits)
+    values = np.concatenate([window.ravel() for window in logits])
+    highest = np.full(ranges.max() + 1, -np.inf, np.float32)
+    np.maximum.at(highest, ranges, values)
+    candidates = np.flatnonzero(values == highest[ranges])
+    chosen = np.full(len(highest), -1)
+    chosen[ranges[candidates]] = candidates  # one of several that are equal
+    chosen = chosen[chosen >= 0]
+    once = np.full_like(values, -np.inf)
+    once[chosen] = values[chosen]
+    parts = np.split(once, np.cumsum([window.size for window in logits])[:-1])
+    return [part.reshape(window.shape) for part, window in zip(parts, logits, strict=True)]
+
+
+def _numbered(rows: Integers, columns: Integers, logits: Sequence[Floats]) -> Integers:
+    """A number for each span of all windows, the same for the same range of characters; [spans].
+
+    Args:
+        rows, columns: of each token of all windows, the number of its start and of its end.
+    """
+    nearest = np.full(rows.max() + 1, columns.max())
+    np.minimum.at(nearest, rows, columns)
+    parts, begin = [], 0
+    for tokens, longest in (window.shape for window in logits if window.size):
+        of_window = slice(begin, begin := begin + tokens)
+        padded = np.pad(columns[of_window], (0, longest - 1), mode="edge")
+        beyond = sliding_window_view(padded, longest) - nearest[rows[of_window], None]
+        parts.append((rows[of_window, None], beyond))
+    width = 1 + max(int(beyond.max()) for _, beyond in parts)
+    return np.concatenate([(row * width + beyond).ravel() for row, beyond in parts])
 
 
 def _context(window: Window) -> slice:

@@ -33,6 +33,7 @@ class TextEncoder:
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in a user's text is a text
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """One `Encoded` a text, in order. A text with a lone surrogate raises what the tokenizer raises."""

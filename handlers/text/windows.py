@@ -12,6 +12,11 @@ from itertools import count
 
 from tokenizers import Tokenizer
 
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN
+
+# Of a long text, what is tokenised at once for each token that is kept: more than usual texts have.
+CHARACTERS_PER_PIECE = 8
+
 Offsets = list[tuple[int, int]]
 
 
@@ -52,6 +57,7 @@ class WindowEncoder:
         self._tokenizer = Tokenizer.from_str(tokenizer_json)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in a user's text is a text
         self._prefix, self._middle, self._suffix = special_ids(self._tokenizer)
         self._framed = len(self._prefix) + len(self._middle) + len(self._suffix)
         least = max_question_length + doc_stride + self._framed + 1
@@ -65,6 +71,24 @@ class WindowEncoder:
         """One `Tokens` a text, in order. A text with a lone surrogate raises what the tokenizer raises."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [Tokens(encoding.ids, encoding.offsets) for encoding in encodings]
+
+    def first_tokens(self, text: str, most: int) -> tuple[Tokens, bool]:
+        """The first `most` tokens of a text, and whether there is more of it.
+
+        A text that is far longer is tokenised in pieces, and not to its end: a megabyte costs little more than what is
+        kept of it.
+        """
+        tokens = Tokens([], [])
+        begin, last = 0, min(len(text), most * CHARACTERS_PER_TOKEN)
+        while begin < last and len(tokens.ids) <= most:
+            end = min(begin + most * CHARACTERS_PER_PIECE, last)
+            if end < last:
+                end = text.rfind(" ", begin + 1, end) + 1 or end  # no word is torn where there are spaces
+            [piece] = self.tokenise([text[begin:end]])
+            tokens.ids.extend(piece.ids)
+            tokens.offsets.extend((start + begin, stop + begin) for start, stop in piece.offsets)
+            begin = end
+        return Tokens(tokens.ids[:most], tokens.offsets[:most]), len(tokens.ids) > most or begin < len(text)
 
     def windows(self, question: Tokens, context: Tokens) -> list[Window]:
         """At least one window; together they hold every token of the context."""

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from urllib3 import HTTPResponse
 
-from archives.client import MAX_BYTES, BadRequest, Client, Unauthorized, Unavailable
+from archives.build import MODEL_CONFIGS
+from archives.client import CONNECTIONS, MAX_BYTES, BadRequest, Client, Unauthorized, Unavailable, _retry
 from archives.serving import ports
 
 Answer = tuple[int, dict[str, Any]]
@@ -92,6 +95,33 @@ def test_batches_are_cut_by_their_size_in_bytes(server: Scripted, client: Client
     texts = [letter * (MAX_BYTES // 3) for letter in "abcde"]
     assert [answer["label"] for answer in client.predict_batch(texts)] == list("abcde")
     assert sorted(len(body["instances"]) for body in server.bodies) == [1, 2, 2]
+
+
+def test_questions_on_their_way_at_once_fit_into_one_batch_of_a_worker(server: Scripted, client: Client) -> None:
+    server.script = lambda body: (200, {"predictions": [{"answer": row["question"]} for row in body["instances"]]})
+    asked = [{"question": f"{i}", "context": "c"} for i in range(100)]
+    assert [answer["answer"] for answer in client.predict_batch(asked)] == [f"{i}" for i in range(100)]
+    most = yaml.safe_load((MODEL_CONFIGS / "question-answering.yaml").read_text())["handler"]["max_batch_rows"]
+    assert 0.5 < max(len(body["instances"]) for body in server.bodies) * CONNECTIONS / most <= 1
+
+
+def test_a_batch_waits_longer_for_its_answers_than_one_request(server: Scripted) -> None:
+    def slow(body: dict[str, Any]) -> Answer:
+        time.sleep(0.4)
+        return 200, {"predictions": [{"label": "late"}]}
+
+    server.script = slow
+    with Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", timeout=0.1) as client:
+        assert client.predict_batch(["hello"]) == [{"label": "late"}]
+
+
+def test_it_waits_longer_before_it_asks_a_busy_server_again() -> None:
+    waits = [
+        _retry(3).increment("POST", "/", response=HTTPResponse(status=status)).get_backoff_time()
+        for status in (503, 429)
+    ]
+    assert waits[0] < 0.3
+    assert waits[1] >= 1
 
 
 def test_parts_of_a_batch_are_on_their_way_at_once_and_come_back_in_order(server: Scripted, client: Client) -> None:

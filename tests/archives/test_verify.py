@@ -118,3 +118,12 @@ def test_a_truncated_archive_and_a_missing_one(archive: Path, tmp_path: Path) ->
     half.write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(ArchiveError, match=r"damaged.*make archive NAME=tiny"):
         verify_archive(half)
+
+
+def test_bytecode_that_would_run_in_place_of_the_code_is_refused(archive: Path, tmp_path: Path) -> None:
+    def alter(model: Path) -> None:
+        (model / "handlers" / "__pycache__").mkdir()
+        (model / "handlers" / "__pycache__" / "service.cpython-311.pyc").write_bytes(b"anything")
+
+    with pytest.raises(ArchiveError, match=r"holds handlers/__pycache__/.*make archive NAME=tiny"):
+        verify_archive(altered(archive, tmp_path, alter, sealed=True))

@@ -155,9 +155,17 @@ def test_a_megabyte_of_context_is_answered_and_says_that_it_was_cut(served: Serv
 def test_more_questions_on_a_long_context_than_can_be_answered_in_time_are_413(served: Served) -> None:
     response = served.post(QA, json={"questions": ["what is it?"] * 1000, "context": "a long story " * 400})
     assert response.status_code == 413
-    assert "1024" in response.json()["error"]["message"]
+    assert "160" in response.json()["error"]["message"]
     alone = served.post(QA, json={"questions": ["what is it?"], "context": "a long story " * 400})
     assert alone.status_code == 200
+
+
+def test_dense_contexts_and_huge_answers_are_413_and_the_worker_lives(served: Served) -> None:
+    dense = {"instances": [{"question": "who?", "context": f"{i}" + "." * 1800} for i in range(150)]}
+    long = {"questions": ["who?"] * 50, "context": " ".join(["𐐨" * 2040] * 6), "top_k": 20}
+    for body in (dense, long):
+        assert served.post(QA, json=body).status_code == 413
+    assert served.post(QA, json=ASKED).status_code == 200
 
 
 def test_more_than_the_server_takes_is_413(served: Served) -> None:

@@ -11,7 +11,7 @@ import pytest
 from handlers.base_pipeline import Pipeline
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.agreement import disagreement
+from handlers.text.agreement import disagreement, golden_fault
 
 AnyPipeline = type[Pipeline[Any, Any, Any]]
 
@@ -128,3 +128,60 @@ def test_words_and_none_agree_only_on_two_sides_of_a_threshold() -> None:
     assert disagreement(none, quoted(("José", 0.64), no_answer=0.255)) == "other words than expected"
     plain = {"answer": "José", "score": 0.5, "start": 5, "end": 9}
     assert disagreement(plain, plain | {"answer": "", "end": 5}) == "other words than expected"
+
+
+CONTEXT = "Ana José Łódź 1901"
+ASKED: dict[str, Any] = {"question": "who?", "context": CONTEXT}
+
+
+def placed(*ranking: tuple[str, float], **more: Any) -> dict[str, Any]:
+    entries = [
+        {"answer": text, "score": score, "start": CONTEXT.index(text), "end": CONTEXT.index(text) + len(text)}
+        for text, score in ranking
+    ]
+    return {**entries[0], "top_k": entries, "no_answer_score": 0.01, **more}
+
+
+RIGHT = placed(("José", 0.5), ("Łódź", 0.48))
+
+
+def test_words_have_to_stand_where_the_answer_says() -> None:
+    pair = {"request": ASKED, "response": RIGHT}
+    assert golden_fault(pair, RIGHT) is None
+    moved = placed(("José", 0.5), ("Łódź", 0.48))
+    moved["top_k"][1] |= {"start": 0, "end": 4}
+    for wrong in (RIGHT | {"start": 99, "end": 103}, RIGHT | {"start": 5, "end": 9}, RIGHT | {"start": -4}, moved):
+        assert "place in the context" in str(golden_fault(pair, wrong))
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"top_k": None},
+        {"top_k": [None]},
+        {"top_k": [{}]},
+        {"score": "hi"},
+        {"score": None},
+        {"score": float("nan")},
+        {"no_answer_score": None},
+        {"answer": None},
+        {"label": ["a"]},
+        {"complexity": "low"},
+    ],
+)
+def test_a_malformed_answer_is_told_with_a_reason(change: dict[str, Any], many: bool) -> None:
+    """And never an exception: a server is judged by it."""
+    for request, right in ((ASKED, RIGHT), ({"text": "hello"}, SURE), ("hello", SURE)):
+        pair, wrong = {"request": request, "response": right}, right | change
+        if many and request != "hello":
+            pair = {"request": {"instances": [request, request]}, "response": {"predictions": [right, right]}}
+            wrong = {"predictions": [right, wrong]}
+        assert golden_fault(pair, wrong)
+
+
+@pytest.mark.parametrize("got", [None, [], "hello", {}, {"predictions": None}, {"predictions": [RIGHT]}])
+def test_an_answer_of_another_kind_is_told_with_a_reason(got: Any) -> None:
+    assert golden_fault({"request": ASKED, "response": RIGHT}, got)
+    several = {"questions": ["who?", "where?"], "context": CONTEXT}
+    assert golden_fault({"request": several, "response": {"predictions": [RIGHT, RIGHT]}}, got)

@@ -156,6 +156,11 @@ def test_combining_marks_stay_with_their_character(pipeline: QuestionAnsweringPi
     assert not [one for one in ask(pipeline, "what", context, top_k=20)["top_k"] if one["answer"].endswith("e")]
 
 
+def test_no_answer_begins_with_a_mark_of_the_character_before(pipeline: QuestionAnsweringPipeline) -> None:
+    context = "漢\u20e3"  # two tokens
+    assert [one["answer"] for one in ask(pipeline, "what", context, top_k=20)["top_k"]] == [context]
+
+
 def test_several_questions_get_the_answers_that_each_gets_alone(pipeline: QuestionAnsweringPipeline) -> None:
     [together] = pipeline.predict([{"questions": QUESTIONS, "context": CONTEXT}])
     assert list(together) == ["predictions"]
@@ -205,12 +210,14 @@ def tokenised(pipeline: QuestionAnsweringPipeline, monkeypatch: pytest.MonkeyPat
     return texts_seen
 
 
-def test_a_text_is_tokenised_once_however_often_it_stands_in_a_batch(
+def test_a_text_is_tokenised_once_however_often_it_stands_in_a_request(
     pipeline: QuestionAnsweringPipeline, tokenised: list[str]
 ) -> None:
     one = {"question": "who", "context": "the fox"}
-    pipeline.predict([{"questions": ["who", "what"], "context": "the fox"}, {"instances": [one, one]}, one])
+    pipeline.predict([{"questions": ["who", "what"], "context": "the fox"}])
     assert sorted(tokenised) == ["the fox", "what", "who"]
+    pipeline.predict([{"instances": [one, one]}])
+    assert sorted(tokenised[3:]) == ["the fox", "who"]
 
 
 def room(question_tokens: int) -> int:
@@ -253,10 +260,34 @@ def test_of_a_flood_of_marks_an_answer_keeps_few(pipeline: QuestionAnsweringPipe
 
 
 def test_of_a_megabyte_only_a_part_is_tokenised(pipeline: QuestionAnsweringPipeline, tokenised: list[str]) -> None:
-    ask(pipeline, "what " * 200_000, "a long story " * 80_000)
-    question, context = (len(text) for text in tokenised)
-    assert question == 32 * MAX_QUESTION_LENGTH
-    assert context < 32 * MAX_LENGTH * (pipeline.max_windows + 1)
+    ask(pipeline, "what " * 200_000, "x" * 1_000_000)
+    question, *context = (len(text) for text in tokenised)
+    assert question <= 8 * MAX_QUESTION_LENGTH
+    assert sum(context) == 32 * pipeline.max_context_tokens
+
+
+def test_of_a_dense_megabyte_little_more_is_tokenised_than_is_kept(
+    pipeline: QuestionAnsweringPipeline, tokenised: list[str]
+) -> None:
+    ask(pipeline, "what", " " * (10 * pipeline.max_context_tokens) + "." * 1_000_000)
+    dense = sum(text.count(".") for text in tokenised)
+    assert pipeline.max_context_tokens < dense < 10 * pipeline.max_context_tokens
+
+
+@given(
+    st.lists(GOOD_TEXTS | st.text("ж", min_size=1, max_size=90), min_size=1, max_size=20).map(" ".join),
+    st.integers(20, 60),
+)
+@example(text=" ".join(["ж" * 30] * 12), most=20)
+@settings(deadline=None)
+def test_a_text_in_pieces_has_the_tokens_of_the_whole(
+    pipeline: QuestionAnsweringPipeline, text: str, most: int
+) -> None:
+    text = text.replace("x" * 150, "x")  # no word is as long as a piece
+    [whole] = pipeline.encoder.tokenise([text])
+    tokens, more = pipeline.encoder.first_tokens(text, most)
+    assert (tokens.ids, tokens.offsets) == (whole.ids[:most], whole.offsets[:most])
+    assert more == (len(whole.ids) > most)
 
 
 def test_a_request_counts_for_its_windows_or_for_its_characters(pipeline: QuestionAnsweringPipeline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_request_of_more_rows_than_a_batch_may_have_is_refused(
     nine = {"instances": [{"text": "hello"}] * 9}
     (refused, told), (status, _) = ask(BatchService(pipeline, context, 5), context, nine, "hello")
     assert (refused, status) == (413, 200)
-    assert "9 rows for the model, more than 5" in told["error"]["message"]
+    assert "more than 5 rows for the model" in told["error"]["message"]
 
 
 def test_an_answer_that_torchserve_would_not_take_is_refused(
@@ -140,6 +141,37 @@ def test_contexts_too_long_to_be_tokenised_in_time_are_refused_before(
     many = {"questions": ["who"] * 1000, "context": "a " * 500_000}
     [(status, told)] = ask(BatchService(qa, context, 1024), context, many)
     assert (status, told["error"]["code"]) == (413, "too_many_rows")
+
+
+def test_dense_contexts_are_refused_after_few_of_them_and_cost_nobody_an_answer(
+    qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    original = qa.encoder.tokenise
+    monkeypatch.setattr(qa.encoder, "tokenise", lambda texts: (seen.extend(texts), original(texts))[1])
+    length = 31 * qa.encoder.max_length  # one row where a token has 32 characters
+    dense = {"instances": [{"question": "who", "context": f"{i}" + "." * length} for i in range(5)]}
+    (status, answer), *refused = ask(BatchService(qa, context, 160), context, ASKED, *[dense] * 9)
+    assert (status, answer["answer"] in CONTEXT) == (200, True)
+    assert {status for status, _ in refused} == {413, 429}
+    room = qa.encoder.max_length - qa.encoder.doc_stride
+    assert sum(map(len, seen)) < 3 * 160 * room + 3 * length
+
+
+def test_answers_that_would_fill_the_memory_are_refused_before_they_are_kept(
+    qa: QuestionAnsweringPipeline, context: Context
+) -> None:
+    """A word of any length is one token, and each question lists its context twenty times over."""
+    words = " ".join(letter * 2040 for letter in "𐐨𐐩𐐪𐐫𐐬𐐭")
+    many = {"questions": ["who wrote it?"] * 400, "context": words, "top_k": 20}
+    service = BatchService(qa, context, 4000)
+    tracemalloc.start()
+    (refused, told), (status, _) = ask(service, context, many, ASKED)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (refused, told["error"]["code"], status) == (413, "answer_too_large", 200)
+    assert peak < 100e6
+    assert [status for status, _ in ask(service, context, many | {"questions": ["who wrote it?"]})] == [200]
 
 
 def test_metrics_count_windows(
@@ -226,7 +258,7 @@ def test_each_batch_emits_its_metrics_once(
     assert values.keys() == {name for units in UNITS.values() for name in units}
     assert len([message for message in caplog.messages if message.startswith("[METRICS]")]) == len(values)
     assert values["batch_fill"] == 3 / 4
-    assert (values["rows_total"], values["rejected_rows_total"]) == (3, 1)
+    assert (values["rows_total"], values["rejected_requests_total"]) == (3, 1)
     assert (values["tokens_total"], values["padded_tokens_total"]) == (3 + 3 + 4, 12)
     assert values["padding_ratio"] == pytest.approx(2 / 12, abs=1e-6)
     assert values["batch_kilotokens"] == 0.012
@@ -239,7 +271,7 @@ def test_a_batch_without_rejections_emits_no_rejection_counter(
 ) -> None:
     with caplog.at_level(logging.INFO):
         ask(service, context, "hello")
-    assert "rejected_rows_total" not in emitted(caplog)
+    assert "rejected_requests_total" not in emitted(caplog)
 
 
 def test_every_metric_is_declared_for_torchserve(caplog: pytest.LogCaptureFixture, context: Context) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handlers.text.spans import best_spans, extended
+from handlers.text.spans import begun, best_spans, extended
 from handlers.text.windows import Window
 
 
@@ -66,14 +66,47 @@ def test_logits_outside_the_context_never_answer() -> None:
     assert [(s.start, s.end) for s in best_spans([one], [high], [high], n_best=1).spans] == [(2, 4)]
 
 
-def test_a_range_that_two_windows_hold_is_listed_once_with_the_better_score() -> None:
-    one, other = window(3), window(3)
-    weak, strong = np.zeros(7, np.float32), np.array([0, 0, 0, 3, 0, 0, 0], np.float32)
-    found = best_spans([one, other], [weak, strong], [weak, strong], n_best=20)
-    ranges = [(span.start, span.end) for span in found.spans]
-    assert len(ranges) == len(set(ranges)) == 6
-    total = 1 + 6 + np.exp(6) + 2 * np.exp(3) + 3
-    assert found.spans[0].score == pytest.approx(np.exp(6) / total)
+@given(
+    st.data(),
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 6)), min_size=1, max_size=4),
+    st.integers(1, 4),
+    st.sampled_from([1, 2]),
+)
+@settings(deadline=None)
+def test_a_range_that_several_spans_hold_counts_once_by_the_best_of_them(
+    data: st.DataObject, sizes: list[tuple[int, int]], longest: int, pieces: int
+) -> None:
+    """Windows overlap, and some tokenizers make several tokens of one character."""
+    windows = [
+        Window(
+            [2, 9, 3, *range(10, 10 + size), 3],
+            3,
+            [((begin + i) // pieces, (begin + i) // pieces + 1) for i in range(size)],
+        )
+        for size, begin in sizes
+    ]
+    starts, ends = ([data.draw(logits(size)) for size, _ in sizes] for _ in "se")
+    every: dict[tuple[int, int], float] = {}
+    for one, start, end in zip(windows, starts, ends, strict=True):
+        for i in range(len(one.offsets)):
+            for j in range(i, min(i + longest, len(one.offsets))):
+                characters = (one.offsets[i][0], one.offsets[j][1])
+                every[characters] = max(float(start[3 + i] + end[3 + j]), every.get(characters, -np.inf))
+    nothing = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
+    total = np.exp(nothing) + sum(np.exp(list(every.values())))
+    found = best_spans(windows, starts, ends, n_best=300, max_answer_tokens=longest)
+    assert len(found.spans) == len(every)
+    assert {(span.start, span.end): span.score for span in found.spans} == pytest.approx(
+        {characters: np.exp(logit) / total for characters, logit in every.items()}, rel=1e-4
+    )
+    assert found.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
+
+
+def test_an_answer_in_two_windows_is_as_likely_as_in_one() -> None:
+    sure = np.array([0, 0, 0, 9, 0, 0, 0], np.float32)
+    [alone, shared] = (best_spans([window(3)] * n, [sure] * n, [sure] * n) for n in (1, 2))
+    assert shared == alone
+    assert alone.spans[0].score > 0.99
 
 
 def test_a_confident_window_beats_the_no_answer_of_another() -> None:
@@ -90,12 +123,34 @@ def test_a_confident_window_beats_the_no_answer_of_another() -> None:
         ("cafe\u0301 noir", 4, "cafe\u0301"),
         ("👩\u200d🚀 flies", 1, "👩\u200d🚀"),
         ("❤\ufe0f is red", 1, "❤\ufe0f"),
+        ("👍\U0001f3fd!", 1, "👍\U0001f3fd"),
+        ("می\u200cخواهم", 2, "می\u200c"),
+        ("🏴\U000e0067\U000e0062\U000e007f flag", 1, "🏴\U000e0067\U000e0062\U000e007f"),
         ("plain", 2, "pl"),
         ("plain", 5, "plain"),
     ],
 )
 def test_marks_stay_with_their_character(context: str, end: int, said: str) -> None:
     assert context[: extended(context, end)] == said
+
+
+@pytest.mark.parametrize(
+    ("context", "start", "said"),
+    [
+        ("cafe\u0301 noir", 4, "e\u0301 noir"),
+        ("an 👩\u200d🚀 flies", 5, "👩\u200d🚀 flies"),
+        ("an 👍\U0001f3fd", 4, "👍\U0001f3fd"),
+        ("\u0301a", 0, "\u0301a"),
+        ("plain", 2, "ain"),
+        ("plain", 5, ""),
+    ],
+)
+def test_an_answer_never_begins_within_a_character(context: str, start: int, said: str) -> None:
+    assert context[begun(context, start) :] == said
+
+
+def test_of_a_flood_of_marks_few_are_looked_at() -> None:
+    assert begun("e" + "\u0301" * 1000, 900) == 900 - 32
 
 
 @given(st.text(), st.text("\u0301\u20e3\ufe0f", max_size=60), st.sampled_from(["", " ", "a", "🙂"]))

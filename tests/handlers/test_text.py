@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from handlers.text.packing import pack
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
-from tests.tiny_export import MAX_LENGTH
+from handlers.text.windows import WindowEncoder
+from tests.tiny_export import MAX_LENGTH, tiny_tokenizer
 
 
 @given(
@@ -76,3 +78,32 @@ def test_any_text_is_encoded(encoder: TextEncoder, texts: list[str]) -> None:
     rows = encoder.encode(texts)
     assert len(rows) == len(texts)
     assert all(2 <= len(row.ids) <= MAX_LENGTH for row in rows)
+
+
+CONTROLS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+NAMED = "[CLS] hello [SEP] [PAD] [MASK]"
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    """With special tokens that it looks for in texts, as that of any pretrained model."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens(CONTROLS)
+    return tokenizer
+
+
+def test_special_tokens_in_a_users_text_are_text(tokenizer: Tokenizer) -> None:
+    pad, _, cls, sep, mask = map(tokenizer.token_to_id, CONTROLS)
+    assert {pad, cls, sep, mask} <= set(tokenizer.encode(NAMED, add_special_tokens=False).ids)
+    [row] = TextEncoder(tokenizer.to_str(), 100).encode([NAMED])
+    assert [one for one in row.ids if one in (pad, cls, sep, mask)] == [row.ids[0], row.ids[-1]] == [cls, sep]
+
+
+def test_special_tokens_in_a_question_and_its_context_are_text(tokenizer: Tokenizer) -> None:
+    """Else a context could end its window, and hide a part of itself from the model."""
+    pad, _, cls, sep, mask = map(tokenizer.token_to_id, CONTROLS)
+    encoder = WindowEncoder(tokenizer.to_str())
+    text, _ = encoder.first_tokens(NAMED, 60)
+    [window] = encoder.windows(text, text)
+    assert [one for one in window.ids if one in (pad, cls, sep, mask)] == [cls, sep, sep]
+    assert "".join(NAMED[start:end] for start, end in text.offsets) == NAMED.replace(" ", "")
