@@ -19,7 +19,7 @@ from handlers.onnx_model import TokenLogits
 from handlers.settings import HandlerSettings
 from handlers.text.question_request import QuestionInstance, parse_question
 from handlers.text.request import Request
-from handlers.text.spans import Span, begun, best_spans, extended
+from handlers.text.spans import Span, best_spans, place
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 from handlers.text.windows import Tokens, Window, WindowEncoder
 
@@ -126,7 +126,7 @@ def _ranked(context: str, spans: Sequence[Span], wanted: int) -> list[dict[str, 
     """The `wanted` best answers with their scores, rounded to six places; the same words at two places are one."""
     ranking: dict[str, dict[str, Any]] = {}
     for span in spans:
-        start, end = begun(context, span.start), extended(context, span.end)
+        start, end = place(context, span)
         answer = context[start:end]
         ranking.setdefault(answer, {"answer": answer, "score": round(span.score, 6), "start": start, "end": end})
         if len(ranking) == wanted:

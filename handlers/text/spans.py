@@ -105,6 +105,11 @@ def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
     return start[:, None] + sliding_window_view(padded, longest)
 
 
+def place(context: str, span: Span) -> tuple[int, int]:
+    """Where the answer of a span starts and ends: whole characters, with the marks that belong to them."""
+    return begun(context, span.start), extended(context, span.end)
+
+
 def begun(context: str, start: int) -> int:
     """`start` moved before the character that the marks at it belong to, by `MAX_MARKS` at most."""
     first = max(start - MAX_MARKS, 0)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from handlers.text.spans import Floats, Spans, best_spans, extended
+from handlers.text.spans import Floats, Spans, best_spans, place
 from handlers.text.windows import Window, WindowEncoder
 from lightning_modules.data.batching import LengthGroupedSampler, ResumableLoader, batches_done, on_cuda
 from lightning_modules.data.hub import refuse_two_sources, with_files
@@ -178,7 +178,8 @@ class QuestionData(LightningDataModule):
             temperature=temperature,
         )
         context = self.parts[part].rows[question]["context"]
-        return next((context[s.start : extended(context, s.end)] for s in spans.spans), ""), spans
+        start, end = place(context, spans.spans[0]) if spans.spans else (0, 0)
+        return context[start:end], spans
 
     def windows(self, part: str, question: int) -> list[Window]:
         return [as_window(self.tokenised[part][i]) for i in self.windows_of[part][question]]
