@@ -16,7 +16,7 @@ class Echo:
         self.initialized = True
 
     def handle(self, rows, context):
-        return [{"label": self._request(row)["text"]} for row in rows]
+        return [{"label": self._request(row)["text"], "score": 1.0} for row in rows]
 
     def _request(self, row):
         body = row.get("body") or row.get("data")
@@ -40,7 +40,7 @@ def write_archive(
         },
         "archiverVersion": "0.12.0",
     }
-    golden = [{"request": {"text": "hello"}, "response": {"label": label}}]
+    golden = [{"request": {"text": "hello"}, "response": {"label": label, "score": 1.0}}]
     archive = store / f"{name}.mar"
     with zipfile.ZipFile(archive, "w") as mar:
         mar.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))

@@ -41,7 +41,7 @@ class SlowEcho:
         end = time.monotonic() + (1.5 if "slow" in texts else 0)
         while time.monotonic() < end:
             pass
-        return [{"label": text} for text in texts]
+        return [{"label": text, "score": 1.0} for text in texts]
 """
 
 
@@ -183,7 +183,7 @@ def ask(server: Server, text: str) -> requests.Response:
 
 def test_two_servers_live_side_by_side(served: Served, foreground: tuple[subprocess.Popen[str], Server, str]) -> None:
     _, second, _ = foreground
-    assert ask(second, "hello").json() == {"label": "hello"}
+    assert ask(second, "hello").json() == {"label": "hello", "score": 1.0}
     assert served.post(json={"text": "hello"}).ok
     # Asked for one worker, although the archive's own configuration wants two.
     assert len(psutil.Process(second.pid).children()) == 1
@@ -197,7 +197,7 @@ def test_the_printed_curl_works(foreground: tuple[subprocess.Popen[str], Server,
     printed = foreground[2]
     command = shlex.split(printed[printed.index("curl ") :].replace("\\\n", ""))
     answer = subprocess.run([*command, "-s"], capture_output=True, text=True, timeout=30, check=True)
-    assert json.loads(answer.stdout) == {"label": "hello"}
+    assert json.loads(answer.stdout) == {"label": "hello", "score": 1.0}
 
 
 def test_token_prints_the_header_and_renews_an_expired_key(
@@ -229,7 +229,7 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     process.send_signal(signal.SIGTERM)
     asking.join(timeout=30)
     assert answers
-    assert answers[0].json() == {"label": "slow"}
+    assert answers[0].json() == {"label": "slow", "score": 1.0}
     assert process.wait(timeout=60) == 0
     assert not processes.is_alive(server)
     assert all(processes.is_gone(worker) for worker in workers)
