@@ -33,7 +33,7 @@ def test_every_config_instantiates(
     smaller = SMALLER.get(files[0], [])
     if name == "hub/sentiment":  # the labels come from the data
         (tmp_path / "sst2.csv").write_text("sentence,label\n" + "fine,positive\nbad,negative\n" * 10)
-        smaller = [f"--data.train_file={tmp_path / 'sst2.csv'}"]
+        smaller = [f"--data.train_file={tmp_path / 'sst2.csv'}", "--data.dataset=null"]
     made = cli.BundleCLI(args=[*configs, *own, *synthetic, *smaller], run=False, **cli.SETTINGS)
     assert made.model.network is not None
     assert made.datamodule.batch_size > 0

@@ -118,7 +118,7 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_an_archive_gives_its_golden_requests(tmp_path: Path) -> None:
     archive = write_archive(tmp_path, "echo")
-    assert read_golden(archive) == [Sample({"text": "hello"}, {"label": "hello"})]
+    assert read_golden(archive) == [Sample({"text": "hello"}, {"label": "hello", "score": 1.0})]
     assert read_labels(archive) is None
 
 
