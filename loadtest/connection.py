@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from abc import ABC, abstractmethod
 from urllib.parse import urlsplit
 
 from loadtest.errors import LoadTestError
@@ -18,16 +19,16 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """What a client does with an answer, and with the end of the connection, is its own."""
 
+    @abstractmethod
     def answered(self, status: int, body: bytes) -> None:
         """A whole answer has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self, error: Exception | None) -> None:
         """The connection is closed, by an error or by one of the two sides."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

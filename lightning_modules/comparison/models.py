@@ -8,8 +8,7 @@ from lightning_modules.comparison.figures import FORMS, PIPELINES
 from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
 from lightning_modules.export.reading import export_folder, read_json
-
-NAMED = 5  # labels in an error message
+from lightning_modules.labels import label_difference
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,9 @@ def find_models(names: Sequence[str], runs_dir: Path) -> list[Model]:
     for other in models[1:]:
         if other.task != first.task:
             raise UserError(f"{first.name} is a model for {first.task}, {other.name} for {other.task}: give one task's")
-        if set(other.labels) != set(first.labels):
+        if difference := label_difference(first.name, first.labels, other.name, other.labels):
             raise UserError(
-                f"{first.name} and {other.name} have other labels ({difference(first, other.name, other.labels)}): "
+                f"{first.name} and {other.name} have other labels ({difference}): "
                 "they cannot be judged on the same rows"
             )
     return models
@@ -82,14 +81,3 @@ def _exported(name: str, folder: Path) -> Model:
         config if config.is_file() else None,
         facts["max_length"],
     )
-
-
-def difference(one: Model, name: str, labels: Sequence[str]) -> str:
-    """The labels that only one side has."""
-    sides = ((one.name, set(one.labels) - set(labels)), (name, set(labels) - set(one.labels)))
-    return "; ".join(f"only {side}: {_some(sorted(only))}" for side, only in sides if only)
-
-
-def _some(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
-    return ", ".join(labels[:NAMED]) + more

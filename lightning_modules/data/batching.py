@@ -69,6 +69,30 @@ class ResumableLoader(DataLoader[Any]):
         """See `state_dict`."""
 
 
+def training_loader(
+    data: LightningDataModule,
+    rows: Dataset[Any],
+    lengths: Sequence[int],
+    batch_size: int,
+    seed: int,
+    collate: Callable[[list[Any]], dict[str, Tensor]],
+) -> ResumableLoader:
+    """Batches of similar lengths for the trainer of `data`, `batch_size` rows on each device."""
+    # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
+    devices = data.trainer.world_size if data.trainer else 1
+    sampler = LengthGroupedSampler(
+        lengths, batch_size * devices, seed, lambda: data.trainer.current_epoch if data.trainer else 0
+    )
+    return ResumableLoader(
+        rows,
+        start=lambda: batches_done(data),
+        batch_size=batch_size,
+        sampler=sampler,
+        collate_fn=collate,
+        pin_memory=on_cuda(),
+    )
+
+
 def batches_done(data: LightningDataModule) -> int:
     """Batches of the running epoch, by the trainer of `data`; 0 without one."""
     return data.trainer.fit_loop.epoch_loop.batch_progress.current.ready if data.trainer else 0

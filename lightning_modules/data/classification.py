@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.callbacks.step_seed import run_seed
-from lightning_modules.data.batching import LengthGroupedSampler, ResumableLoader, batches_done, on_cuda, pad
+from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.splits import with_missing_parts
 from lightning_modules.data.tables import BadRows, Columns, Table, drop_or_refuse, read_hub_tables, read_table
@@ -138,22 +138,7 @@ class ClassificationData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"]
         lengths = [len(ids) for ids in rows["input_ids"][:]]
-        # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
-        devices = self.trainer.world_size if self.trainer else 1
-        sampler = LengthGroupedSampler(
-            lengths,
-            self.batch_size * devices,
-            run_seed(),
-            lambda: self.trainer.current_epoch if self.trainer else 0,
-        )
-        return ResumableLoader(
-            rows,
-            start=lambda: batches_done(self),
-            batch_size=self.batch_size,
-            sampler=sampler,
-            collate_fn=collate,
-            pin_memory=on_cuda(),
-        )
+        return training_loader(self, rows, lengths, self.batch_size, run_seed(), collate)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())

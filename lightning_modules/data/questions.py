@@ -16,7 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from handlers.text.spans import Floats, Spans, best_spans, place
 from handlers.text.windows import Window, WindowEncoder
-from lightning_modules.data.batching import LengthGroupedSampler, ResumableLoader, batches_done, on_cuda
+from lightning_modules.data.batching import on_cuda, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.question_files import Questions, read_hub, read_questions
 from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
@@ -128,23 +128,8 @@ class QuestionData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"].select_columns(TRAINING_COLUMNS)
-        # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
-        devices = self.trainer.world_size if self.trainer else 1
-        sampler = LengthGroupedSampler(
-            window_lengths(rows),
-            self.batch_size * devices,
-            self.seed,
-            lambda: self.trainer.current_epoch if self.trainer else 0,
-        )
         merge = partial(collate, max_length=self.max_length)
-        return ResumableLoader(
-            rows,
-            start=lambda: batches_done(self),
-            batch_size=self.batch_size,
-            sampler=sampler,
-            collate_fn=merge,
-            pin_memory=on_cuda(),
-        )
+        return training_loader(self, rows, window_lengths(rows), self.batch_size, self.seed, merge)
 
     def val_dataloader(self) -> DataLoader:
         whole = WholeQuestions(self.tokenised["val"].select_columns(TRAINING_COLUMNS), self.batch_size * 2)

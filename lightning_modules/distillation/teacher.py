@@ -14,11 +14,10 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from lightning_modules.errors import UserError
 from lightning_modules.export import files, int8
 from lightning_modules.export.reading import export_folder, load_classifier, read_json
+from lightning_modules.labels import label_difference
 from lightning_modules.models.backbones import load_pretrained, load_tokenizer_json
 from lightning_modules.models.network import Network
 from lightning_modules.settings import Export
-
-NAMED = 5  # labels in an error message
 
 
 class PretrainedClassifier(Network):
@@ -48,10 +47,8 @@ class Teacher:
 
     def columns(self, labels: Sequence[str]) -> list[int]:
         """Where the logits of `labels` stand. Raises `UserError` unless the teacher has these labels and no others."""
-        lacks, more = sorted(set(labels) - set(self.labels)), sorted(set(self.labels) - set(labels))
-        if lacks or more:
-            told = [f"only {whose}: {_some(found)}" for whose, found in (("the data", lacks), ("it", more)) if found]
-            raise UserError(f"the teacher {self.name} has other labels than the data ({'; '.join(told)})")
+        if difference := label_difference("the data", labels, "it", self.labels):
+            raise UserError(f"the teacher {self.name} has other labels than the data ({difference})")
         return [self.labels.index(label) for label in labels]
 
     def digest(self) -> str:
@@ -134,8 +131,3 @@ def _from_checkpoint(name: str) -> Teacher:
         raise UserError(f"the teacher {name} has no trained head for sequence classification: fine-tune it first")
     labels = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
     return Teacher(name, PretrainedClassifier(model), labels, load_tokenizer_json(name), model.config.to_json_string())
-
-
-def _some(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
-    return ", ".join(labels[:NAMED]) + more

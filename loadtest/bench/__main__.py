@@ -18,13 +18,13 @@ answered in them. Writes bench.json, bench.md (see markdown.py) and bench.png, a
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from loadtest.arguments import REPORTS
 from loadtest.bench.texts import NAMES
 from loadtest.command import exit_code
+from loadtest.json_file import write_json
 from loadtest.packages import require
 from loadtest.samples import STORE, TEXTS, read_texts
 
@@ -64,7 +64,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     content = {"environment": machine, "asked": asked, "models": models}
     out = arguments.out / "bench"
     arguments.out.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out.with_suffix(".json"), content)
     out.with_suffix(".md").write_text(markdown(content), encoding="utf-8")
     draw(models, machine, out.with_suffix(".png"))
     # Tables are not to be cut where the output is no terminal.

@@ -10,7 +10,6 @@ other. The server is started for the measurement. Writes contexts.json, and ends
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from loadtest.arguments import REPORTS
 from loadtest.bench.texts import words_from
 from loadtest.command import exit_code
 from loadtest.errors import LoadTestError
+from loadtest.json_file import write_json
 from loadtest.packages import require
 from loadtest.samples import STORE, Sample, read_golden
 
@@ -114,7 +114,7 @@ def _report(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "contexts.json"
     content = {"environment": machine, "model": arguments.model, "contexts": [asdict(one) for one in growth]}
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(path, content)
     grid = Table(title=f"{arguments.model}: one client, one worker", title_justify="left")
     for column in ("words", "windows", "p50 ms", "ms a window", "worker MiB", "wrong"):
         grid.add_column(column, justify="right")

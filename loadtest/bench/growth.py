@@ -12,13 +12,13 @@ growth.png, and ends with 1 when an answer was wrong.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from loadtest.arguments import REPORTS
 from loadtest.command import exit_code
+from loadtest.json_file import write_json
 from loadtest.packages import require
 from loadtest.samples import STORE
 
@@ -49,7 +49,7 @@ def _grow(arguments: argparse.Namespace) -> int:
     content: dict[str, Any] = {"environment": machine, "model": arguments.model, "asked": asked, **found}
     folder = arguments.out or REPORTS / "growth" / arguments.model
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "growth.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / "growth.json", content)
     draw(content, folder / "growth.png")
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     for name, entries in found["growth"].items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.generator import Run
+from loadtest.json_file import write_json
 from loadtest.plan import Job
 from loadtest.report.pictures import pictures
 from loadtest.timeline import Part, write_csv
@@ -22,10 +22,6 @@ def write(out: Path, job: Job, run: Run, parts: Sequence[Part], result: Mapping[
     run.recording.write_csv(out / "requests.csv.gz", job.models)
     drawn = list(pictures(job, run.recording, parts))
     write_page(out / "report.html", "run.html.j2", result=result, pictures=drawn, url=job.target.url)
-
-
-def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:

@@ -83,7 +83,8 @@ def closed_scenarios(job: Job, seconds: float) -> dict[str, Any]:
 
 def conclude(job: Job, found: Search, scenarios: dict[str, Any], arguments: argparse.Namespace) -> int:
     """Prints what was found, writes the report, and returns the exit code."""
-    from loadtest.report.files import write_json, write_page
+    from loadtest.json_file import write_json
+    from loadtest.report.files import write_page
     from loadtest.report.slo_pictures import pictures
 
     result = {
