@@ -47,6 +47,9 @@ def verify_archive(mar: Path) -> None:
     if result.returncode:
         reason = result.stderr.strip().splitlines() or [f"the process ended with {result.returncode}"]
         raise ArchiveError(f"{mar.name}: {reason[-1]}")
+    for line in result.stderr.splitlines():
+        if line.startswith("WARNING: "):
+            print(f"{mar.name}: {line}", file=sys.stderr)
 
 
 def _refuse_bytecode(archive: zipfile.ZipFile, mar: Path) -> None:

@@ -24,18 +24,22 @@ class TextHandler(ABC):
     def initialize(self, context: Any) -> None:
         """Called by TorchServe once a worker.
 
-        Raises `IntegrityError` for damaged files, `ValueError` for wrong settings.
+        Raises `IntegrityError` for damaged files, `ValueError` for wrong settings, and where no model answers rightly.
         """
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
         check_origin(folder)
+        from handlers.fallback import load_checked
         from handlers.service import BatchService
 
         # There is one worker a core: the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         pipeline = self.pipeline()
         settings = pipeline.settings.read(context.model_yaml_config)
-        self.service = BatchService(pipeline.load(folder, **settings.of_pipeline()), context, settings.max_batch_rows)
+        loaded, model_file = load_checked(pipeline, folder, **settings.of_pipeline())
+        self.service = BatchService(loaded, context, settings.max_batch_rows)
+        if self.service.metrics:
+            self.service.metrics.emit({"serving_fp32_fallback": model_file != settings.model_file})
         if context.metrics:  # in a worker of TorchServe
             from ts.protocol import otf_message_handler
 

@@ -1,4 +1,4 @@
-"""TorchServe custom metrics, emitted once a batch; the names and units are those of configs/serving/metrics.yaml.
+"""TorchServe custom metrics, with the names and units of configs/serving/metrics.yaml.
 
 Each emitted metric is one log line, which TorchServe's frontend reads.
 """
@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 UNITS = {
+    # Emitted once, by a worker that has loaded its model.
+    "gauge": {
+        "serving_fp32_fallback": "flag",
+    },
+    # The others once a batch.
     "histogram": {
         "handler_seconds": "seconds",
         "encode_seconds": "seconds",
@@ -46,7 +51,7 @@ class BatchMetrics:
         self._dimensions = [model_name, "Model"]
 
     def emit(self, values: Mapping[str, float]) -> None:
-        """Emits one batch's values by metric name. Counters that did not move are left out."""
+        """Emits values by metric name. Counters that did not move are left out."""
         for name, value in values.items():
-            if value or name in UNITS["histogram"]:
+            if value or name not in UNITS["counter"]:
                 self._metrics[name].add_or_update(round(value, 6), self._dimensions)

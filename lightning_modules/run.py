@@ -88,7 +88,7 @@ def evaluate(
     }
     task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
-    files.write_golden(staged, task.pipeline.load(staged, model_file=files.INT8), task.requests())
+    files.write_golden(staged, task.pipeline, task.requests())
     files.write_metadata(staged, {**facts, "metrics": table})
     return staged, list(verdict["missed"])
 

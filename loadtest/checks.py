@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from handlers.text.agreement import disagreement
+from handlers.text.agreement import unlike
 from handlers.text.shapes import shape_fault
 from loadtest.samples import Sample
 
@@ -18,7 +18,7 @@ def fault(answer: Any, sample: Sample, labels: Collection[str] | None) -> str | 
     """
     reason = shape_fault(answer, sample.request, labels)
     if reason is None and sample.expected is not None:
-        return disagreement(sample.expected, answer)
+        return unlike([one for one in (sample.expected, sample.fp32) if one is not None], answer)
     return reason
 
 

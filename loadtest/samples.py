@@ -21,10 +21,11 @@ TEXTS = ".json, .jsonl or one text a line, or SQuAD's JSON, gzipped too"
 
 @dataclass(frozen=True)
 class Sample:
-    """A request, and the answer it must get where that is known."""
+    """A request, and the answer it must get where that is known: `expected`, or `fp32` from a worker that fell back."""
 
     request: dict[str, Any]
     expected: dict[str, Any] | None
+    fp32: dict[str, Any] | None = None
 
 
 def read_golden(archive: Path) -> list[Sample]:
@@ -32,7 +33,7 @@ def read_golden(archive: Path) -> list[Sample]:
     golden = _read_member(archive, "golden.json")
     if not golden:
         raise LoadTestError(f"{archive} has no golden requests: give a file of texts with --texts")
-    return [Sample(pair["request"], pair["response"]) for pair in golden]
+    return [Sample(pair["request"], pair["response"], pair.get("fp32")) for pair in golden]
 
 
 def read_labels(archive: Path) -> list[str] | None:
@@ -46,7 +47,8 @@ def read_labels(archive: Path) -> list[str] | None:
 def read_texts(path: Path) -> list[Sample]:
     """Requests from a file: `.json` (a list), `.jsonl` (one a line), or one text a line; gzipped too (`.json.gz`).
 
-    An entry of JSON is a text, a request such as `{"text": …}`, or `{"request": …, "response": …}` with its answer.
+    An entry of JSON is a text, a request such as `{"text": …}`, or `{"request": …, "response": …}` with its answer,
+    as in golden.json.
     SQuAD's official JSON gives some of its questions, see squad.py.
 
     Raises:
@@ -99,6 +101,6 @@ def _sample(entry: Any, where: str) -> Sample:
         raise LoadTestError(f"{where}: expected a text or an object, got {type(entry).__name__}")
     if "request" not in entry:
         return Sample(entry, None)
-    if not isinstance(entry["request"], dict) or not isinstance(entry.get("response", {}), dict):
+    if not all(isinstance(entry.get(part, {}), dict) for part in ("request", "response", "fp32")):
         raise LoadTestError(f"{where}: request and response have to be objects")
-    return Sample(entry["request"], entry.get("response"))
+    return Sample(entry["request"], entry.get("response"), entry.get("fp32"))

@@ -84,7 +84,7 @@ def finish_tiny_export(
     facts = files.facts(name=name, version="1.0", task=task, backbone="random", of_task=of_task)
     facts["created"] = "2024-01-02T03:04:05+00:00"
     files.write_metadata(folder, facts)
-    files.write_golden(folder, pipeline.load(folder), requests)
+    files.write_golden(folder, pipeline, requests)
     files.write_metadata(folder, facts)
     return folder
 

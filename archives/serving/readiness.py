@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +16,10 @@ from archives.store import StoredModel
 from handlers.text.agreement import golden_fault
 
 POLL_SECONDS = 0.1
-# Share of the golden requests: a processor like the export's answers all of them as expected; one without INT8
-# instructions (VNNI) rounds differently, and above this bound it may serve.
+# Share of the golden requests. A worker does not serve an INT8 model that is further from fp32 than at export, but
+# where a processor rounds in another way, it may stand as far on the other side of fp32.
 REQUIRED_AGREEMENT = 0.75
+FALLBACK = "serving_fp32_fallback"  # of configs/serving/metrics.yaml
 
 
 def wait_until_ready(
@@ -41,6 +43,11 @@ def wait_until_ready(
             for model in models:
                 agreeing, count = _check_golden(session, server, model)
                 report(f"{model.name} {model.version}: {agreeing} of {count} golden requests answered as expected")
+                if _serves_fp32(session, server, model):
+                    report(
+                        f"{model.name} {model.version}: serves fp32, slower, as INT8 is wrong on this machine; "
+                        f"{server.logs / 'workers.log'} says what was found"
+                    )
     except requests.RequestException as error:
         raise ServerError(f"TorchServe does not answer: {error}\n{diagnosis.last_lines(server.logs)}") from error
 
@@ -124,3 +131,9 @@ def _check_golden(session: requests.Session, server: Server, model: StoredModel)
             "if this processor computes INT8 otherwise than the one of the export, export the model on this one"
         )
     return count - len(wrong), count
+
+
+def _serves_fp32(session: requests.Session, server: Server, model: StoredModel) -> bool:
+    """Whether a worker fell back, as it said once it had loaded; False for archives that do not know of it."""
+    said = session.get(server.metrics_url, timeout=10).text
+    return bool(re.search(rf'^{FALLBACK}{{.*ModelName="{re.escape(model.name)}".*}} 1', said, re.MULTILINE))

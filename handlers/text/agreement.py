@@ -6,19 +6,34 @@ order, another processor rounds INT8 products differently. Standard library only
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.text.shapes import shape_fault
 
 TOLERANCE = 0.02  # between two scores of one name, which are probabilities
+FORMS = ("response", "fp32")  # of the answers in a pair of golden.json: the served INT8 model's, and fp32's
 
 Answer = Mapping[str, Any]
 
 
 def golden_fault(pair: Mapping[str, Any], answer: Any) -> str | None:
-    """None where `answer` (parsed JSON) has the right shape and agrees with a pair of golden.json, else the reason."""
-    return shape_fault(answer, pair["request"]) or disagreement(pair["response"], answer)
+    """None where `answer` (parsed JSON) has the right shape and agrees with a pair of golden.json, else the reason.
+
+    It agrees with the INT8 model's answer or with fp32's, which a worker serves where INT8 is wrong on its machine.
+    """
+    return shape_fault(answer, pair["request"]) or unlike([pair[form] for form in FORMS if form in pair], answer)
+
+
+def form_fault(pair: Mapping[str, Any], form: str, answer: Any) -> str | None:
+    """The same for one of `FORMS`."""
+    return shape_fault(answer, pair["request"]) or disagreement(pair[form], answer)
+
+
+def unlike(expected: Sequence[Answer], answer: Any) -> str | None:
+    """None where `answer` agrees with one of those expected, else how it differs from the first."""
+    reasons = [disagreement(one, answer) for one in expected]
+    return reasons[0] if all(reasons) else None
 
 
 def disagreement(expected: Answer, answer: Any) -> str | None:

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 INTEGRITY_FILE = "integrity.json"
+PART = 1 << 20  # bytes
 
 
 class IntegrityError(Exception):
@@ -40,8 +41,12 @@ def check_integrity(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The hexadecimal digest of a file, of which no more than a part is in memory: weights may be large."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _files(folder: Path) -> set[str]:

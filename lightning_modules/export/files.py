@@ -126,11 +126,15 @@ def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequenc
     write_json(folder / "labels.json", content)
 
 
-def write_golden(folder: Path, pipeline: Pipeline[Any, Any, Any], requests: Sequence[Mapping[str, Any]]) -> None:
-    """`golden.json`: requests of real rows with the answers of `pipeline`, each alone, for checks of an archive."""
+def write_golden(folder: Path, task: type[Pipeline[Any, Any, Any]], requests: Sequence[Mapping[str, Any]]) -> None:
+    """`golden.json`: requests of real rows with the answers of INT8 (`response`) and of `fp32`, each alone."""
+    forms = {"response": task.load(folder, model_file=INT8), "fp32": task.load(folder, model_file=FP32)}
     chosen = np.linspace(0, len(requests) - 1, min(GOLDEN_ROWS, len(requests)), dtype=int)
     picked = [dict(requests[int(i)]) for i in chosen]
-    golden = [{"request": request, "response": pipeline.predict([request])[0]} for request in picked]
+    golden = [
+        {"request": request, **{form: pipeline.predict([request])[0] for form, pipeline in forms.items()}}
+        for request in picked
+    ]
     write_json(folder / "golden.json", golden)
 
 

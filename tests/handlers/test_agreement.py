@@ -154,6 +154,14 @@ def test_words_have_to_stand_where_the_answer_says() -> None:
         assert "place in the context" in str(golden_fault(pair, wrong))
 
 
+def test_a_pair_takes_the_answer_of_fp32_as_well_and_tells_how_others_differ_from_int8() -> None:
+    pair = {"request": {"text": "hello"}, "response": SURE, "fp32": EDGE}
+    assert [golden_fault(pair, answer) for answer in (SURE, EDGE)] == [None, None]
+    assert golden_fault(pair, labelled(("b", 0.97), ("a", 0.02))) == "label 'b', expected 'a'"
+    assert golden_fault(pair, labelled(("a", 0.7), ("b", 0.2))) == "the score of label 'a' is off"
+    assert "place in the context" in str(golden_fault({"request": ASKED, "response": RIGHT, "fp32": RIGHT}, SURE))
+
+
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize(
     "change",

@@ -255,7 +255,7 @@ def test_each_batch_emits_its_metrics_once(
     with caplog.at_level(logging.INFO):
         ask(service, context, {"text": "hello"}, {"instances": [{"text": "hello"}, {"text": "hello hello"}]}, b"")
     values = emitted(caplog)
-    assert values.keys() == {name for units in UNITS.values() for name in units}
+    assert values.keys() == {*UNITS["histogram"], *UNITS["counter"]}
     assert len([message for message in caplog.messages if message.startswith("[METRICS]")]) == len(values)
     assert values["batch_fill"] == 3 / 4
     assert (values["rows_total"], values["rejected_requests_total"]) == (3, 1)
@@ -272,6 +272,16 @@ def test_a_batch_without_rejections_emits_no_rejection_counter(
     with caplog.at_level(logging.INFO):
         ask(service, context, "hello")
     assert "rejected_requests_total" not in emitted(caplog)
+
+
+@pytest.mark.parametrize("fell_back", [False, True])
+def test_whether_fp32_serves_by_fall_back_is_told_either_way(
+    fell_back: bool, service: BatchService, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert service.metrics
+    with caplog.at_level(logging.INFO):
+        service.metrics.emit({"serving_fp32_fallback": fell_back})
+    assert emitted(caplog) == {"serving_fp32_fallback": fell_back}
 
 
 def test_every_metric_is_declared_for_torchserve(caplog: pytest.LogCaptureFixture, context: Context) -> None:

@@ -25,6 +25,12 @@ def test_an_answer_has_to_agree_with_the_expected_one() -> None:
     assert found(OTHER, RIGHT) == "label 'c', expected 'a'"
 
 
+def test_an_answer_may_be_that_of_fp32_instead() -> None:
+    sample = Sample({"text": "x"}, RIGHT, OTHER)
+    assert [fault(answer, sample, LABELS) for answer in (RIGHT, OTHER)] == [None, None]
+    assert fault({"label": "b", "score": 0.9}, sample, LABELS) == "label 'b', expected 'a'"
+
+
 @pytest.mark.parametrize(
     "got",
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from archives.build import build_archive
 from loadtest.errors import LoadTestError
 from loadtest.plan import Job, Plan
 from loadtest.samples import Sample, read_golden, read_labels, read_texts
@@ -103,6 +104,11 @@ def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
         ("t.json.gz", "[]", "t.json.gz"),
         ("t.jsonl", '"a"\n7', "entry 2: expected a text or an object, got int"),
         ("t.jsonl", '{"request": "a"}', "entry 1: request and response have to be objects"),
+        (
+            "t.jsonl",
+            '{"request": {"text": "a"}, "response": {}, "fp32": 1}',
+            "entry 1: request and response have to be",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_its_entry(tmp_path: Path, name: str, content: str, told: str) -> None:
@@ -120,6 +126,13 @@ def test_an_archive_gives_its_golden_requests(tmp_path: Path) -> None:
     archive = write_archive(tmp_path, "echo")
     assert read_golden(archive) == [Sample({"text": "hello"}, {"label": "hello", "score": 1.0})]
     assert read_labels(archive) is None
+
+
+def test_golden_requests_come_with_both_answers(tiny_runs: Path, tmp_path: Path) -> None:
+    golden = json.loads((tiny_runs / "tiny" / "export" / "golden.json").read_text(encoding="utf-8"))
+    both = [Sample(pair["request"], pair["response"], pair["fp32"]) for pair in golden]
+    assert read_golden(build_archive("tiny", tiny_runs, tmp_path)) == both
+    assert read_texts(tiny_runs / "tiny" / "export" / "golden.json") == both
 
 
 def test_a_missing_or_damaged_archive_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""Which model a worker serves: the one of its settings, or fp32 where that one is wrong on this machine.
+
+On processors without VNNI, ONNX Runtime's INT8 products saturate: scores move, labels may, and nothing fails. Only the
+answers tell, so each worker asks for those of the golden requests and compares them with fp32's, made at export.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+from handlers.base_pipeline import AnyPipeline, Pipeline, read_json
+from handlers.text.agreement import disagreement, form_fault
+
+logger = logging.getLogger(__name__)
+FP32 = "model.onnx"
+# Of the golden requests: a row that was at the edge of the tolerance at export may be beyond it here, two are a fault.
+SPARE_ROWS = 1
+
+
+def load_checked(kind: type[AnyPipeline], folder: Path, *, model_file: str, **settings: Any) -> tuple[AnyPipeline, str]:
+    """Loads `model_file`, or model.onnx where its golden answers are wrong; returns the file that it loaded, too.
+
+    Wrong are answers that differ from fp32's in more than `most_rows`. Falling back logs a warning.
+
+    Raises:
+        ValueError: golden.json has no answers of fp32, or model.onnx answers wrongly, too.
+    """
+    golden = read_json(folder / "golden.json")
+    if not all("fp32" in pair for pair in golden):
+        raise ValueError("golden.json has no answers of fp32: export the model again, and build its archive")
+    pipeline = kind.load(folder, model_file=model_file, **settings)
+    at_export = 0 if model_file == FP32 else sum(_differs_at_export(pair) for pair in golden)
+    faults = _faults(pipeline, golden)
+    if len(faults) <= most_rows(at_export):
+        return pipeline, model_file
+    found = (
+        f"{model_file} answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
+        f"more than {most_rows(at_export)}; {faults[0]}"
+    )
+    if model_file == FP32:
+        raise ValueError(f"the archive does not work on this machine ({found}): export the model again here")
+    # TorchServe writes a worker's lines without their level.
+    logger.warning("WARNING: INT8 is wrong on this machine (%s): fp32 is served instead, right but slower", found)
+    del pipeline  # one model at a time in memory
+    return load_checked(kind, folder, model_file=FP32, **settings)
+
+
+def most_rows(at_export: int) -> int:
+    """How many rows may differ from fp32, where INT8 differed in `at_export` of them.
+
+    A processor that sums fp32 in another order rounds to other INT8 values, so that other rows differ: their number
+    varies by about its square root.
+    """
+    return at_export + isqrt(at_export) + SPARE_ROWS
+
+
+def _differs_at_export(pair: Mapping[str, Any]) -> bool:
+    return disagreement(pair["fp32"], pair["response"]) is not None
+
+
+def _faults(pipeline: Pipeline[Any, Any, Any], golden: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each golden request, all asked at once, whose answer differs from fp32's: where and how."""
+    answers = pipeline.predict([pair["request"] for pair in golden])
+    found = [form_fault(pair, "fp32", answer) for pair, answer in zip(golden, answers, strict=True)]
+    return [f"golden.json[{i}]: {fault}" for i, fault in enumerate(found) if fault]
