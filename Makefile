@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
+# One pip at a time in .venv, and `make train archive serve` in this order.
+.NOTPARALLEL:
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,7 +39,10 @@ KIND ?= inference
 TRIALS ?= 20
 # of pyproject.toml, beside those that every target needs
 EXTRAS ?=
-COMMA := ,
+# Those that were installed before stay, and follow pyproject.toml and constraints.txt.
+EXTRA_STAMPS := $(sort $(patsubst %,$(VENV)/.extra-%,$(EXTRAS)) $(wildcard $(VENV)/.extra-*))
+KNOWN_EXTRAS = $(shell sed -n '/^\[project.optional-dependencies\]/,/^\[tool/s/^\([a-z0-9-]*\) = \[.*/\1/p' pyproject.toml)
+PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # $(call option,--flag,value): the flag where there is a value
 option = $(if $(2),$(1) $(2))
@@ -47,15 +52,23 @@ port = $(call option,--port,$(PORT))
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# pip only warns of an extra that there is not.
+ifneq ($(if $(EXTRAS),$(filter-out $(KNOWN_EXTRAS),$(EXTRAS))),)
+$(error EXTRAS="$(EXTRAS)": pyproject.toml has no $(filter-out $(KNOWN_EXTRAS),$(EXTRAS)); give some of $(KNOWN_EXTRAS))
+endif
+
 .PHONY: setup
-setup: $(VENV)/.installed ## install the pinned dependencies into .venv (Java included) [EXTRAS=mlflow]
+setup: $(VENV)/.installed $(EXTRA_STAMPS) ## install the pinned dependencies into .venv (Java included) [EXTRAS="mlflow dvc"]
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	  || { echo "error: $$($(PYTHON) --version) found, but Python 3.10 to 3.13 is needed: make setup PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e ".[train,serve,loadtest,tune,dev$(addprefix $(COMMA),$(EXTRAS))]"
+	$(PIP_INSTALL) -e ".[train,serve,loadtest,tune,dev]"
+	touch $@
+
+$(VENV)/.extra-%: $(VENV)/.installed
+	$(PIP_INSTALL) -e ".[$*]"
 	touch $@
 
 .PHONY: train
@@ -79,17 +92,13 @@ tune: setup ## search the best settings of a task: TASK=sentiment [TRIALS=20 NAM
 	$(RUN) -m lightning_modules tune --config configs/$(TASK).yaml --name $(NAME) --trials $(TRIALS) $(ARGS)
 
 .PHONY: pipeline
-pipeline: $(VENV)/bin/dvc ## data, search, training, archive by DVC, as far as something has changed: TASK=sentiment
+pipeline: setup $(VENV)/.extra-dvc ## data, search, training, archive by DVC, as far as something has changed: TASK=sentiment
 	@$(if $(TASK),,$(error make pipeline needs TASK, such as TASK=sentiment))
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	cd configs/dvc/$(TASK)
 	dvc repro --quiet condition
 	# A skipped stage has no outputs.
 	dvc repro $$(grep -q '"runs": false' $(CURDIR)/runs/$(TASK)/condition.json && echo --allow-missing)
-
-$(VENV)/bin/dvc: $(VENV)/.installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dvc]"
-	touch $@
 
 .PHONY: archive
 archive: setup ## build and verify archives/store/<model>.mar of every trained model, or of TASK=… or NAME=…

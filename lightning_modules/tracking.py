@@ -31,9 +31,7 @@ def make_logger(experiment: str, runs_dir: str, **settings: Any) -> "MLFlowLogge
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise UserError(
-            '--mlflow needs the package mlflow: .venv/bin/pip install -c constraints.txt -e ".[mlflow]"'
-        ) from error
+        raise UserError("--mlflow needs the package mlflow: make setup EXTRAS=mlflow") from error
     from lightning.pytorch.loggers import MLFlowLogger
 
     runs, files = store(runs_dir)

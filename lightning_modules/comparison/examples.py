@@ -4,17 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from datasets import Dataset
-from jsonargparse import ArgumentParser
-from lightning import LightningDataModule
 
 from handlers.text.payload import Payload
 from lightning_modules.comparison.figures import Figures, judged_questions, judged_texts
 from lightning_modules.comparison.models import Model
 from lightning_modules.data.classification import ClassificationData
+from lightning_modules.data.described import data_module
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.data.tables import Columns, read_table
@@ -66,20 +64,13 @@ def examples_of_run(models: Sequence[Model]) -> Examples:
     run = next((model for model in models if model.config is not None), None)
     if run is None or run.config is None:
         raise UserError("none of the models is a run with a config.yaml, which would name test rows: give --file")
-    data, source = data_of(run.config), f"test rows of {run.name}"
+    settings = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    data, source = data_module(settings["data"]), f"test rows of {run.name}"
     if isinstance(data, ClassificationData):
         return _texts(source, data.tables["test"].rows, models[0])
     if isinstance(data, QuestionData):
         return _questions(source, data.parts["test"].rows)
     raise UserError(f"{run.config}: {type(data).__name__} has no test rows that are known here: give --file")
-
-
-def data_of(config: Path) -> Any:
-    """The data module that the configuration of a run describes."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningDataModule, "data")
-    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    return parser.instantiate(parser.parse_object({"data": settings["data"]})).data
 
 
 def _texts(source: str, rows: Dataset, model: Model) -> Texts:

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ def cached_rows(
         new_fingerprint=name[:16],
         cache_file_name=str(folder / f"{name}.arrow"),
     )
+
+
+def fingerprints(parts: Mapping[str, Dataset]) -> list[str]:
+    """Names of the content of tokenised parts: the same in every process, and others for other rows or settings."""
+    return [rows._fingerprint for rows in parts.values()]
 
 
 def _digest(rows: Dataset, settings: list[Any]) -> str:

@@ -23,6 +23,7 @@ from lightning_modules import conditions, tracking
 from lightning_modules.cli import SETTINGS, BundleCLI, SettingsCLI, record_skip, run_folder, skipped, write_config
 from lightning_modules.comparison.figures import comparison_rows, judged
 from lightning_modules.data.classification import ClassificationData
+from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.distillation.distiller import Distiller
 from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
@@ -85,8 +86,13 @@ def distil(args: list[str]) -> None:
     write_config(command.parser, command.config, folder)
     replace(chosen[DISTILLED].folder / "report", folder / "report")
     compare(folder, settings, teacher, done, chosen, made.datamodule)
-    deliver(chosen[DISTILLED], folder / "export")
-    conditions.clear(folder)
+    missed = deliver(chosen[DISTILLED], folder / "export")
+    if not missed:
+        conditions.clear(folder)
+    if settings.mlflow:
+        track(settings, folder, chosen[DISTILLED], passed=not missed)
+    if missed:
+        sys.exit("gate: " + "; ".join(missed))
 
 
 def without_teacher(settings: Any) -> bool:
@@ -153,7 +159,7 @@ def identity(made: BundleCLI, teacher: Teacher) -> str:
     settings = made.config.clone()
     for key in ("seeds", "tune", "mlflow", "enable", "require_cuda"):  # the student is the same, whatever these are
         settings.pop(key, None)
-    rows = [part._fingerprint for part in made.datamodule.tokenised.values()]
+    rows = fingerprints(made.datamodule.tokenised)
     dumped = made.parser.dump(settings, skip_none=False, skip_validation=True)
     return hashlib.sha256(json.dumps([dumped, teacher.digest(), rows]).encode()).hexdigest()
 
@@ -192,13 +198,21 @@ def compare(
     print(f"comparison: {folder / 'report' / 'comparison.html'}")
 
 
-def deliver(student: Student, target: Path) -> None:
-    """The chosen student's export becomes the model's; exit code 1 where it misses a gate."""
+def deliver(student: Student, target: Path) -> list[str]:
+    """The chosen student's export becomes the model's, unless it misses a gate: returns the missed gates' sentences."""
     if student.missed:
-        earlier = [f"{target} is still an earlier run's"] if target.exists() else []
-        sys.exit("gate: " + "; ".join([*student.missed, *earlier]))
+        return [*student.missed, *([f"{target} is still an earlier run's"] if target.exists() else [])]
     replace(student.export, target)
     print(f"exported: {target}, the distilled student of seed {student.seed}, the best one on validation")
+    return []
+
+
+def track(settings: Any, folder: Path, student: Student, *, passed: bool) -> None:
+    """A run in MLflow of its own, beside those of the students, with the comparison and the delivered model."""
+    logger = tracking.make_logger(settings.name, settings.runs_dir, run_name="distil")
+    logger.log_hyperparams({**settings.model.init_args.as_dict(), "seeds": settings.seeds, "chosen_seed": student.seed})
+    tracking.publish(logger, settings.name, folder, passed=passed)
+    logger.finalize("success")
 
 
 def replace(source: Path, target: Path) -> None:

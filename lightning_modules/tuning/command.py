@@ -3,7 +3,8 @@
 python -m lightning_modules tune --config configs/sentiment.yaml --trials 20 [--storage URL] [options of fit]
 
 The same command goes on with a study that was stopped, and further processes with the same command share it; on several
-machines, each with `--storage`, such as postgresql://… Writes `<runs_dir>/<name>/tune/`.
+machines, each with `--storage`, such as postgresql://… With other data or settings it is refused, or, with `--anew`,
+begins the study anew. Writes `<runs_dir>/<name>/tune/`.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from jsonargparse import ArgumentParser
 from lightning_modules import conditions
 from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder, skipped
 from lightning_modules.errors import UserError
+from lightning_modules.tuning.goal import goal_of
 from lightning_modules.tuning.space import Search, as_options
 
 
@@ -23,7 +25,7 @@ def tune(arguments: list[str]) -> None:
     """Runs the command with its arguments, those of `fit` included.
 
     Raises:
-        UserError: a setting is wrong, or Optuna is not installed.
+        UserError: a setting is wrong, the study was begun with others, or Optuna is not installed.
     """
     given, of_fit = _parser().parse_known_args(arguments)
     if given.trials < 1:
@@ -31,19 +33,17 @@ def tune(arguments: list[str]) -> None:
     try:
         from lightning_modules.tuning.run import run
     except ModuleNotFoundError as error:
-        raise UserError(
-            f'tune needs the package {error.name}: .venv/bin/pip install -c constraints.txt -e ".[tune]"'
-        ) from error
+        raise UserError(f"tune needs the package {error.name}: make setup EXTRAS=tune") from error
     settings, search = parsed(of_fit)
-    parsed(
-        [*of_fit, *as_options({name: values.first for name, values in search.space.items()})]
-    )  # refuses unknown names
+    # Refuses unknown names, too.
+    first, _ = parsed([*of_fit, *as_options({name: values.first for name, values in search.space.items()})])
     folder = Path(run_folder(settings["runs_dir"], settings["name"])) / "tune"
     if skipped(settings, "tune", folder):
         pass_on(folder / "best.yaml")
         return
     try:
-        run(of_fit, settings, search, folder, trials=given.trials, url=given.storage)
+        goal = goal_of(first, search)
+        run(of_fit, settings, search, goal, folder, trials=given.trials, url=given.storage, anew=given.anew)
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on with the study")
     conditions.clear(folder)
@@ -74,4 +74,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--trials", type=int, default=20, help="of the whole study, over all processes [20]")
     parser.add_argument("--storage", help="a database's URL, for several machines [study.db in the study's folder]")
+    parser.add_argument("--anew", action="store_true", help="drop a study that other data or settings began [refuse]")
     return parser

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ from lightning_modules.tuning.tracked import TrackedSearch
 from lightning_modules.tuning.trial import Objective, trial_name
 
 
-def run(of_fit: list[str], settings: Any, search: Search, folder: Path, *, trials: int, url: str | None) -> None:
+def run(
+    of_fit: list[str],
+    settings: Any,
+    search: Search,
+    goal: Mapping[str, Any],
+    folder: Path,
+    *,
+    trials: int,
+    url: str | None,
+    anew: bool,
+) -> None:
     """Searches until the study has so many finished trials, and writes its results into `folder`.
 
     Raises:
@@ -28,10 +39,10 @@ def run(of_fit: list[str], settings: Any, search: Search, folder: Path, *, trial
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)  # else each trial tells which devices there are
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    name, monitor, mode = settings["name"], settings["early_stopping"]["monitor"], settings["early_stopping"]["mode"]
+    name, monitor = settings["name"], goal["monitor"]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "study.lock"):  # two processes would make tables and parent runs at once
-        study = open_study(folder, url, name, search, monitor, mode)
+        study = open_study(folder, url, name, search, goal, anew=anew)
         begin_with(study, {name: value_of(settings, name) for name in search.space}, search)
         tracked = TrackedSearch(study, name, settings["runs_dir"]) if settings["mlflow"] else None
 

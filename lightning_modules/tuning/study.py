@@ -1,7 +1,8 @@
 """The study: an Optuna database that survives its processes and is shared by several, and the loop that fills it."""
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning_modules.tuning.space import Search
 
 HEARTBEAT = 5  # seconds
 GRACE = 15  # seconds without a heartbeat, after which a trial's process counts as dead
+SHOWN = 5  # differences named in an error
 FIRST_PRUNED = 2  # validation: after the first, a long training with its slow warm-up would look bad
 BEGUN = "begun"  # the trial's number, once it has had a heartbeat; a copy for another attempt has the old one's
 RUNNING = (TrialState.RUNNING,)
@@ -23,31 +25,58 @@ class Surplus(Exception):
     """Another process began the last trial a moment earlier."""
 
 
-def open_study(folder: Path, url: str | None, name: str, search: Search, monitor: str, mode: str) -> optuna.Study:
+def open_study(
+    folder: Path, url: str | None, name: str, search: Search, goal: Mapping[str, Any], *, anew: bool = False
+) -> optuna.Study:
     """The study `name` at the database `url`, or in `<folder>/study.db`; a new one where there is none.
 
+    Args:
+        folder: has the trials' folders too.
+        url: of a database, in SQLAlchemy's form.
+        name: of the study.
+        search: what is searched, and how.
+        goal: as `goal_of` gives it.
+        anew: remove a study with another goal, and its trials, and begin a new one.
+
     Raises:
-        UserError: it has another search space or goal, or its database cannot be opened.
+        UserError: it has another goal, or its database cannot be opened.
     """
+    study = _create_or_load(folder, url, name, search, goal)
+    known = study.user_attrs.get("goal", goal)
+    if known != goal:
+        if not anew:
+            raise UserError(
+                f"the study {name!r} was begun with another {_difference(known, goal)}: "
+                "give another --name, or begin it anew with --anew"
+            )
+        optuna.delete_study(study_name=name, storage=study._storage)
+        for trial in folder.glob("trial-*"):
+            shutil.rmtree(trial)
+        study = _create_or_load(folder, url, name, search, goal)
+    study.set_user_attr("goal", goal)
+    return study
+
+
+def _create_or_load(folder: Path, url: str | None, name: str, search: Search, goal: Mapping[str, Any]) -> optuna.Study:
     try:
-        study = optuna.create_study(
+        return optuna.create_study(
             storage=_storage(folder, url),
             study_name=name,
-            direction="maximize" if mode == "max" else "minimize",
+            direction="maximize" if goal["mode"] == "max" else "minimize",
             pruner=optuna.pruners.MedianPruner(search.startup_trials, FIRST_PRUNED),
             load_if_exists=True,
         )
     except Exception as error:  # each database has errors of its own
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"the study's database cannot be opened ({cause}): see --storage") from error
-    goal = {"space": search.as_json(), "monitor": monitor, "mode": mode}
-    known = study.user_attrs.get("goal")
-    if known is None:
-        study.set_user_attr("goal", goal)
-    elif known != goal:
-        changed = ", ".join(key for key in goal if known[key] != goal[key])
-        raise UserError(f"the study {name!r} was begun with another {changed}: give another --name, or remove {folder}")
-    return study
+
+
+def _difference(known: Mapping[str, Any], goal: Mapping[str, Any]) -> str:
+    """What differs, the settings by their names."""
+    changed = [key for key in goal if key != "settings" and known[key] != goal[key]]
+    before, now = known["settings"], goal["settings"]
+    changed += sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+    return ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
 
 
 def _storage(folder: Path, url: str | None) -> optuna.storages.RDBStorage:

@@ -19,7 +19,7 @@ from lightning_modules.tracking import make_logger, publish
 from tests.lightning_modules.topics import topics_options, write_topics
 
 needs_mlflow = pytest.mark.skipif(
-    find_spec("mlflow") is None, reason='mlflow is not installed: pip install -c constraints.txt -e ".[mlflow]"'
+    find_spec("mlflow") is None, reason="mlflow is not installed here: make setup EXTRAS=mlflow"
 )
 SPACE = {"model.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "data.batch_size": {"choices": [16, 32]}}
 
@@ -84,9 +84,8 @@ def answers(url: str) -> bool:
 
 
 @needs_mlflow
-def test_a_search_and_the_final_model_on_a_server(tmp_path: Path, arguments: Any, server: str) -> None:
+def test_a_search_and_final_models_on_a_server(tmp_path: Path, arguments: Any, server: str) -> None:
     from mlflow import MlflowClient
-    from mlflow.artifacts import download_artifacts
 
     cli.main(arguments("tune", "--trials=1"))
     cli.main(arguments("tune", "--trials=3"))  # goes on below the same parent
@@ -111,11 +110,38 @@ def test_a_search_and_the_final_model_on_a_server(tmp_path: Path, arguments: Any
     assert {"best.yaml", "trials.json", "trials.csv", "history.png"} <= files
 
     cli.main(arguments("fit"))
-    final = client.get_run(client.get_model_version_by_alias("topics", "champion").run_id)
+    champion_is(client, "topics", tmp_path)
+
+    cli.main(["distil", *student_options(tmp_path), "--seeds", "3"])
+    final = champion_is(client, "pupil", tmp_path)
+    assert final.info.run_name == "distil"
+    assert final.info.status == "FINISHED"
+    assert final.data.params["chosen_seed"] == "3"
+    assert "comparison.json" in {Path(file.path).name for file in client.list_artifacts(final.info.run_id, "report")}
+    others = {run.info.run_name for run in client.search_runs([final.info.experiment_id])} - {"distil"}
+    assert others == {"baseline-3", "distilled-3"}
+
+
+def champion_is(client: Any, name: str, root: Path) -> Any:
+    """The run of the registered model, which is what lies in the run's folder."""
+    from mlflow.artifacts import download_artifacts
+
+    final = client.get_run(client.get_model_version_by_alias(name, "champion").run_id)
     assert 0 <= final.data.metrics["int8/accuracy"] <= 1
-    folder = Path(download_artifacts("models:/topics@champion", dst_path=str(tmp_path / "got"), tracking_uri=server))
-    export = tmp_path / "runs" / "topics" / "export"
-    assert sha256(folder / "model_int8.onnx") == sha256(export / "model_int8.onnx")
+    server = client.tracking_uri
+    folder = Path(
+        download_artifacts(f"models:/{name}@champion", dst_path=str(root / "got" / name), tracking_uri=server)
+    )
+    assert sha256(folder / "model_int8.onnx") == sha256(root / "runs" / name / "export" / "model_int8.onnx")
+    return final
+
+
+def student_options(root: Path) -> list[str]:
+    """Of `pupil`, a student of `topics`."""
+    runs = root / "runs"
+    common = topics_options(runs, Path("the teacher's"), root / "topics.csv")
+    own = ["--name=pupil", f"--model.teacher={runs / 'topics'}", "--model.student_layers=1", "--mlflow=true"]
+    return ["--config=configs/student.yaml", *(o for o in common if not o.startswith("--model.backbone")), *own]
 
 
 @needs_mlflow
@@ -155,4 +181,4 @@ def test_a_search_without_mlflow_tells_its_extra(
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(SystemExit):
         cli.main(arguments("tune"))
-    assert ".[mlflow]" in capsys.readouterr().err
+    assert "make setup EXTRAS=mlflow" in capsys.readouterr().err

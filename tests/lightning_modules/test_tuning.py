@@ -10,6 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from PIL import Image
 
 from lightning_modules import cli
 from lightning_modules.errors import UserError
+from lightning_modules.tuning.command import parsed
+from lightning_modules.tuning.goal import goal_of
 from lightning_modules.tuning.space import Choices, Range, Search, as_options
 from lightning_modules.tuning.study import begin_with, fill, finished, open_study
 from lightning_modules.tuning.trial import Pruning
@@ -31,6 +34,21 @@ SPACE = {
     "trainer.max_epochs": {"low": 1, "high": 2},
 }
 SEARCH = Search({"x": Range(0.0, 1.0)}, startup_trials=3)
+GOAL: dict[str, Any] = {
+    "space": SEARCH.as_json(),
+    "monitor": "val_f1",
+    "mode": "max",
+    "data": ["a", "b", "c"],
+    "settings": {"model.init_args.pooling": "mean", "seed_everything": 0},
+}
+
+
+GOAL_DATA = """
+import json, sys
+from lightning_modules.tuning.command import parsed
+from lightning_modules.tuning.goal import goal_of
+print(json.dumps(goal_of(*parsed(sys.argv[1:]))["data"]))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +153,7 @@ def wait_for(condition: Any) -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield open_study(tmp_path, None, "x", SEARCH, "val_f1", "max")
+    yield open_study(tmp_path, None, "x", SEARCH, GOAL)
 
 
 def test_a_study_that_is_stopped_draws_what_an_uninterrupted_one_does(tmp_path: Path, study: optuna.Study) -> None:
@@ -145,7 +163,7 @@ def test_a_study_that_is_stopped_draws_what_an_uninterrupted_one_does(tmp_path: 
     fill(study, 4, objective, SEARCH, lambda trial: None)
     fill(study, 12, objective, SEARCH, lambda trial: None)
     (tmp_path / "other").mkdir()
-    whole = open_study(tmp_path / "other", None, "x", SEARCH, "val_f1", "max")
+    whole = open_study(tmp_path / "other", None, "x", SEARCH, GOAL)
     fill(whole, 12, objective, SEARCH, lambda trial: None)
     drawn = [[trial.params["x"] for trial in one.get_trials()] for one in (study, whole)]
     assert drawn[0] == drawn[1]
@@ -212,9 +230,80 @@ def test_values_outside_of_the_space_are_no_first_trial(study: optuna.Study) -> 
     assert study.get_trials() == []
 
 
-def test_a_study_with_another_space_is_refused(tmp_path: Path, study: optuna.Study) -> None:
-    with pytest.raises(UserError, match="begun with another space: give another --name"):
-        open_study(tmp_path, None, "x", Search({"x": Range(0.0, 2.0)}), "val_f1", "max")
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        ({"space": Search({"x": Range(0.0, 2.0)}).as_json()}, "space"),
+        ({"data": ["a", "b", "d"]}, "data"),
+        ({"settings": {"model.init_args.pooling": "cls", "seed_everything": 0}}, "model.init_args.pooling"),
+        ({"settings": {"model.init_args.pooling": "mean"}, "mode": "min"}, "mode, seed_everything"),
+    ],
+)
+def test_a_study_with_another_goal_is_refused_or_begun_anew(
+    tmp_path: Path, study: optuna.Study, other: dict[str, Any], difference: str
+) -> None:
+    fill(study, 1, lambda trial: 0.5, SEARCH, lambda trial: None)
+    (tmp_path / "trial-0").mkdir()
+    with pytest.raises(UserError, match=f"begun with another {difference}: give another --name, or begin it anew with"):
+        open_study(tmp_path, None, "x", SEARCH, GOAL | other)
+    same = open_study(tmp_path, None, "x", SEARCH, GOAL, anew=True)  # it has the asked goal
+    assert len(finished(same)) == 1
+    assert (tmp_path / "trial-0").is_dir()
+    begun = open_study(tmp_path, None, "x", SEARCH, GOAL | other, anew=True)
+    assert begun.get_trials() == []
+    assert begun.user_attrs["goal"] == GOAL | other
+    assert not (tmp_path / "trial-0").exists()
+
+
+def test_a_finished_search_is_not_taken_for_that_of_other_rows(
+    tmp_path: Path, arguments: Any, tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_topics(tmp_path / "own.csv")
+    build = partial(arguments, "tune", "--trials=1", f"--data.train_file={data}", "--trainer.limit_train_batches=2")
+    cli.main(build())
+    cli.main(build())  # all is done
+    data.write_text(data.read_text().replace("rain", "hail"))
+    with pytest.raises(SystemExit):
+        cli.main(build())
+    assert "'topics' was begun with another data: give another --name" in capsys.readouterr().err
+    cli.main(build("--anew"))
+    trials = json.loads((tmp_path / "topics" / "tune" / "trials.json").read_text())["trials"]
+    assert [trial["number"] for trial in trials] == [0]
+
+
+def test_the_goal_is_of_rows_and_settings_and_not_of_where_they_are_or_what_is_searched(
+    tmp_path: Path, arguments: Any, files: dict[str, Path]
+) -> None:
+    settings, search = parsed(arguments("tune")[1:])
+
+    def goal(**values: Any) -> dict[str, Any]:
+        """With other settings, by their dotted names with __ for a dot."""
+        other = settings.clone()
+        for name, value in values.items():
+            other[name.replace("__", ".")] = value
+        return goal_of(other, search)
+
+    first = goal()
+    copy = tmp_path / "copy.csv"
+    copy.write_text(files["data"].read_text())
+    assert goal(data__init_args__train_file=str(copy), runs_dir="elsewhere", trainer__precision="64-true") == first
+    assert goal(data__init_args__batch_size=32, trainer__max_epochs=1) == first  # they are searched
+
+    def changed(**values: Any) -> set[str]:
+        other = goal(**values)
+        names = {name for name in first["settings"] if other["settings"][name] != first["settings"][name]}
+        return names | {key for key in ("space", "monitor", "mode", "data") if other[key] != first[key]}
+
+    assert changed(data__init_args__seed=1) == {"data", "data.init_args.seed"}
+    assert changed(data__init_args__max_length=8) == {"data", "data.init_args.max_length"}
+    assert changed(model__init_args__pooling="cls") == {"model.init_args.pooling"}
+    assert changed(seed_everything=1) == {"seed_everything"}
+    assert changed(trainer__gradient_clip_val=0.5) == {"trainer.gradient_clip_val"}
+    # Another process gives the rows the same name.
+    told = subprocess.run(
+        [sys.executable, "-c", GOAL_DATA, *arguments("tune")[1:]], capture_output=True, text=True, check=True
+    )
+    assert json.loads(told.stdout.splitlines()[-1]) == first["data"]
 
 
 class FakeTrainer:
@@ -285,4 +374,4 @@ def test_optuna_that_is_not_installed_is_told_with_its_extra(
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SystemExit):
         cli.main(arguments("tune", "--trials=1"))
-    assert ".[tune]" in capsys.readouterr().err
+    assert "make setup EXTRAS=tune" in capsys.readouterr().err

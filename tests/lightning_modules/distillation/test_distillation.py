@@ -13,7 +13,7 @@ from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
 from lightning_modules.distillation.cost import measure
-from lightning_modules.distillation.run import Student, deliver, identity, make
+from lightning_modules.distillation.run import identity, make
 from lightning_modules.distillation.teacher import load_teacher
 from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
 from tests.lightning_modules.evaluation.report_page import Page
@@ -148,14 +148,18 @@ def test_both_kinds_of_a_seed_begin_alike_and_another_seed_otherwise(arguments: 
         assert begun[0] == begun[1] != begun[2]
 
 
-def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(tmp_path: Path) -> None:
-    target = tmp_path / "export"
-    target.mkdir()
-    missed = Student("distilled", 0, tmp_path / "distilled-0", 0.5, {}, ["accuracy 0.5 is too low"])
-    with pytest.raises(SystemExit) as caught:
-        deliver(missed, target)
-    assert str(caught.value) == f"gate: accuracy 0.5 is too low; {target} is still an earlier run's"
-    assert target.is_dir()
+def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(student: Path, arguments: Arguments) -> None:
+    record, export = student / "students" / "distilled-0" / "student.json", student / "export"
+    passed, before = record.read_text(), (export / "metadata.json").read_text()
+    record.write_text(json.dumps({**json.loads(passed), "missed": ["accuracy 0.5 is too low"]}))
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["distil", *arguments("--seeds", "0")])
+    finally:
+        record.write_text(passed)
+    # A text as exit code: Python prints it, and exits with 1.
+    assert caught.value.code == f"gate: accuracy 0.5 is too low; {export} is still an earlier run's"
+    assert (export / "metadata.json").read_text() == before
 
 
 def test_the_teachers_hidden_states_can_be_learned_too(arguments: Arguments) -> None:
