@@ -93,7 +93,7 @@ def clone(tmp_path: Path, tiny_backbone: Path) -> Clone:
         export={"min_agreement": 0.0, "max_accuracy_loss": 1.0},
     )
     pipeline = root / "configs" / "dvc" / "sentiment" / "dvc.yaml"
-    pipeline.write_text(pipeline.read_text().replace("trials: 10", "trials: 1"))
+    pipeline.write_text(pipeline.read_text().replace("trials: 4", "trials: 1"))
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=first"]):
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         subprocess.run(["git", *identity, *command], cwd=root, check=True)
