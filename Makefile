@@ -105,7 +105,7 @@ archive: setup ## build and verify archives/store/<model>.mar of every trained m
 	@$(RUN) -m archives build $(NAME)
 
 .PHONY: serve
-serve: setup ## start TorchServe in the background [MODELS="a b" PORT= PROFILE=latency|balanced|throughput WORKERS=auto|N FOREGROUND=1]
+serve: setup ## start TorchServe in the background [MODELS="a b" PORT= DEVICE=auto|cpu|gpu PROFILE=latency|balanced|throughput WORKERS=auto|N FOREGROUND=1]
 	@exec $(RUN) -m archives serve $(call option,--models,$(MODELS)) $(port) $(call option,--host,$(HOST)) \
 	  $(call option,--management-port,$(MANAGEMENT_PORT)) $(call option,--metrics-port,$(METRICS_PORT)) \
 	  --device $(DEVICE) --workers $(WORKERS) --profile $(PROFILE) $(if $(FOREGROUND),--foreground)

@@ -29,7 +29,7 @@ SKIPPED = "skipped.json"
 # TorchServe's entry for each task of metadata.json.
 ENTRIES = {"text-classification": "classification.py", "question-answering": "question_answering.py"}
 # Files of the export that go into the archive beside metadata.json.
-COMMON = ("model_int8.onnx", "model.onnx", "tokenizer.json", "golden.json")
+COMMON = ("model_int8.onnx", "model.onnx", "model_fp16.pt2", "tokenizer.json", "golden.json")
 PACKED = {"text-classification": (*COMMON, "labels.json"), "question-answering": COMMON}
 
 

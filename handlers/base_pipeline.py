@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from handlers.base_model import Model
 from handlers.onnx_model import OnnxModel
 from handlers.settings import HandlerSettings
 from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
@@ -18,6 +19,7 @@ from handlers.text.payload import Payload
 from handlers.text.request import Request
 
 MODEL_FILE = "model_int8.onnx"
+GPU_FILE = "model_fp16.pt2"
 MAX_ROWS = 16  # of one micro-batch: enough to keep one core's arithmetic busy
 
 
@@ -95,10 +97,10 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
     settings: ClassVar[type[HandlerSettings]] = HandlerSettings
     # Padded tokens of one micro-batch, where the settings do not say.
     usual_budget: ClassVar[int]
-    # Tokens of the rows that a new pipeline is run with, beside the longest that it takes.
+    # Tokens of the rows that a new pipeline is run with on a CPU, beside the longest that it takes.
     usual_lengths: ClassVar[tuple[int, ...]]
 
-    model: OnnxModel
+    model: Model
     token_budget: int
     max_rows: int
 
@@ -111,18 +113,30 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         threads: int = 1,
         token_budget: int | None = None,
         max_rows: int = MAX_ROWS,
+        device: str | None = None,
         **own: int,
     ) -> AnyPipeline:
         """Reads an exported (or unpacked) model folder and runs it once per shape; `own`: settings of the task.
+
+        With a `device` as torch names it, model_fp16.pt2 is run on it, in micro-batches of a GPU's size: `model_file`,
+        `threads`, `token_budget` and `max_rows` are those of the CPU.
 
         Raises `FileNotFoundError` for a missing file, `ValueError` where the files do not fit the model.
         """
         metadata = read_json(folder / "metadata.json")
         fields: dict[str, Any] = {**cls.read(folder, metadata), **own}
-        model = OnnxModel(folder / model_file, threads)
-        pipeline = cls(model, cls.usual_budget if token_budget is None else token_budget, max_rows, **fields)
         longest = metadata["max_length"]
-        pipeline.check(pipeline.warm_up(sorted({min(length, longest) for length in (*cls.usual_lengths, longest)})))
+        if device is None:
+            budget = cls.usual_budget if token_budget is None else token_budget
+            pipeline = cls(OnnxModel(folder / model_file, threads), budget, max_rows, **fields)
+            lengths: Iterable[int] = cls.usual_lengths
+        else:
+            from handlers import torch_model
+
+            model = torch_model.TorchModel(folder / GPU_FILE, device, longest)
+            pipeline = cls(model, torch_model.TOKEN_BUDGET, torch_model.MAX_ROWS, **fields)
+            lengths = range(torch_model.STEP, longest, torch_model.STEP)
+        pipeline.check(pipeline.warm_up(sorted({min(length, longest) for length in (*lengths, longest)})))
         return pipeline
 
     @staticmethod

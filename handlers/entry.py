@@ -5,6 +5,7 @@ A damaged file is then named by the check, instead of failing in a way of its ow
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from handlers.text.integrity import IntegrityError, check_integrity
+
+logger = logging.getLogger(__name__)
 
 
 class TextHandler(ABC):
@@ -29,17 +32,18 @@ class TextHandler(ABC):
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
         check_origin(folder)
-        from handlers.fallback import load_checked
+        from handlers.fallback import FP32, load_checked
         from handlers.service import BatchService
 
         # There is one worker a core: the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         pipeline = self.pipeline()
         settings = pipeline.settings.read(context.model_yaml_config)
-        loaded, model_file = load_checked(pipeline, folder, **settings.of_pipeline())
+        device = gpu_of(context)
+        loaded, model_file = load_checked(pipeline, folder, device=device, **settings.of_pipeline())
         self.service = BatchService(loaded, context, settings.max_batch_rows)
         if self.service.metrics:
-            self.service.metrics.emit({"serving_fp32_fallback": model_file != settings.model_file})
+            self.service.metrics.emit({"serving_fp32_fallback": model_file == FP32 != settings.model_file})
         if context.metrics:  # in a worker of TorchServe
             from ts.protocol import otf_message_handler
 
@@ -50,6 +54,19 @@ class TextHandler(ABC):
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """Called by TorchServe once a batch."""
         return self.service.handle(rows, context)
+
+
+def gpu_of(context: Any) -> str | None:
+    """torch's name of the GPU that TorchServe gave the worker; None without one, or where torch cannot use it."""
+    gpu = context.system_properties.get("gpu_id")
+    if gpu is None:
+        return None
+    from handlers.torch_model import device_of
+
+    device = device_of(gpu)
+    if device is None:
+        logger.warning("WARNING: torch finds no GPU %s (no CUDA build, or no driver): the CPU serves, slower", gpu)
+    return device
 
 
 def check_origin(folder: Path) -> None:

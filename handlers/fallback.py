@@ -1,7 +1,8 @@
-"""Which model a worker serves: the one of its settings, or fp32 where that one is wrong on this machine.
+"""Which model a worker serves: the GPU's or that of its settings, or a slower one where it is wrong on this machine.
 
 On processors without VNNI, ONNX Runtime's INT8 products saturate: scores move, labels may, and nothing fails. Only the
-answers tell, so each worker asks for those of the golden requests and compares them with fp32's, made at export.
+answers tell, so each worker asks for those of the golden requests and compares them with fp32's, made at export. Half
+precision on a GPU is held to them, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from handlers.base_pipeline import AnyPipeline, Pipeline, read_json
+from handlers.base_pipeline import GPU_FILE, AnyPipeline, Pipeline, read_json
 from handlers.text.agreement import disagreement, form_fault
 
 logger = logging.getLogger(__name__)
@@ -21,9 +22,12 @@ FP32 = "model.onnx"
 SPARE_ROWS = 1
 
 
-def load_checked(kind: type[AnyPipeline], folder: Path, *, model_file: str, **settings: Any) -> tuple[AnyPipeline, str]:
+def load_checked(
+    kind: type[AnyPipeline], folder: Path, *, model_file: str, device: str | None = None, **settings: Any
+) -> tuple[AnyPipeline, str]:
     """Loads `model_file`, or model.onnx where its golden answers are wrong; returns the file that it loaded, too.
 
+    With a `device` as torch names it, model_fp16.pt2 on it comes first, `model_file` on the CPU where that is wrong.
     Wrong are answers that differ from fp32's in more than `most_rows`. Falling back logs a warning.
 
     Raises:
@@ -32,20 +36,24 @@ def load_checked(kind: type[AnyPipeline], folder: Path, *, model_file: str, **se
     golden = read_json(folder / "golden.json")
     if not all("fp32" in pair for pair in golden):
         raise ValueError("golden.json has no answers of fp32: export the model again, and build its archive")
-    pipeline = kind.load(folder, model_file=model_file, **settings)
-    at_export = 0 if model_file == FP32 else sum(_differs_at_export(pair) for pair in golden)
+    pipeline = kind.load(folder, model_file=model_file, device=device, **settings)
+    loaded = model_file if device is None else GPU_FILE
+    at_export = 0 if loaded in (FP32, GPU_FILE) else sum(_differs_at_export(pair) for pair in golden)
     faults = _faults(pipeline, golden)
     if len(faults) <= most_rows(at_export):
-        return pipeline, model_file
+        return pipeline, loaded
     found = (
-        f"{model_file} answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
+        f"{loaded} answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
         f"more than {most_rows(at_export)}; {faults[0]}"
     )
-    if model_file == FP32:
+    if loaded == FP32:
         raise ValueError(f"the archive does not work on this machine ({found}): export the model again here")
     # TorchServe writes a worker's lines without their level.
-    logger.warning("WARNING: INT8 is wrong on this machine (%s): fp32 is served instead, right but slower", found)
     del pipeline  # one model at a time in memory
+    if device is not None:
+        logger.warning("WARNING: fp16 is wrong on %s (%s): %s is served on the CPU, slower", device, found, model_file)
+        return load_checked(kind, folder, model_file=model_file, **settings)
+    logger.warning("WARNING: INT8 is wrong on this machine (%s): fp32 is served instead, right but slower", found)
     return load_checked(kind, folder, model_file=FP32, **settings)
 
 

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handlers.base_model import TokenLogits
 from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_tokenizer
-from handlers.onnx_model import TokenLogits
 from handlers.settings import HandlerSettings
 from handlers.text.question_request import QuestionInstance, parse_question
 from handlers.text.request import Request

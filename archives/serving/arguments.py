@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=running.DEFAULT_PORT, help="inference API; 0 picks free ports")
     parser.add_argument("--management-port", type=int, help="default: the inference port + 1")
     parser.add_argument("--metrics-port", type=int, help="default: the inference port + 2")
-    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: the CPU")
-    parser.add_argument("--workers", default="auto", metavar="auto|N", help="per model; auto: one per core")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: the GPUs, if any")
+    parser.add_argument("--workers", default="auto", metavar="auto|N", help="per model; auto: one per core, or per GPU")
     parser.add_argument(
         "--profile", choices=profiles.NAMES, default=profiles.DEFAULT, help="batching (default: %(default)s)"
     )

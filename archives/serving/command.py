@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     models = find_models(arguments.store, arguments.models)
     settings = settings_of(arguments)
     report(
-        f"starting TorchServe on port {settings.port}: {settings.workers} worker(s) per model, "
-        f"{settings.profile} profile"
+        f"starting TorchServe on port {settings.port}: {settings.workers} worker(s) per model on "
+        f"{f'{settings.gpus} GPU(s)' if settings.gpus else 'the CPU'}, {settings.profile} profile"
     )
     started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
@@ -47,9 +47,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The command line's ports, workers and device, with what it leaves open filled in."""
-    if arguments.device == "gpu":
-        raise ServerError("--device gpu: the archives' INT8 models run on the CPU only: use --device cpu or auto")
+    """The command line's ports, workers and device, with what it leaves open filled in.
+
+    Raises:
+        ServerError: the device is not there, or the number of workers is none.
+    """
+    gpus = _gpus(arguments.device)
     port, management_port, metrics_port = _ports(arguments)
     grpc_inference, grpc_management = ports.free_ports(ports.LOOPBACK, 2)
     return Settings(
@@ -59,8 +62,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         management_port=management_port,
         metrics_port=metrics_port,
         grpc_ports=(grpc_inference, grpc_management),
-        workers=_workers(arguments.workers),
+        workers=_workers(arguments.workers, gpus),
         profile=arguments.profile,
+        gpus=gpus,
     )
 
 
@@ -93,9 +97,20 @@ def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
     return inference, arguments.management_port or management, arguments.metrics_port or metrics
 
 
-def _workers(wanted: str) -> int:
+def _gpus(device: str) -> int:
+    if device != "gpu":
+        return hardware.usable_gpus() if device == "auto" else 0
+    gpus = hardware.visible_gpus()
+    if not gpus:
+        raise ServerError(
+            "--device gpu: no GPU found (nvidia-smi lists none, or CUDA_VISIBLE_DEVICES hides them): use DEVICE=cpu"
+        )
+    return gpus
+
+
+def _workers(wanted: str, gpus: int) -> int:
     if wanted == "auto":
-        return hardware.usable_cores()
+        return gpus or hardware.usable_cores()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise ServerError(f"--workers {wanted}: expected auto or a number from 1")
     return int(wanted)

@@ -16,7 +16,10 @@ SERVING = Path(__file__).parents[2] / "configs" / "serving"
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a server listens; `workers` is per model; `profile` is a name of configs/serving/profiles.yaml."""
+    """Where a server listens; `workers` is per model; `profile` is a name of configs/serving/profiles.yaml.
+
+    TorchServe deals `gpus` out to the workers in turns; with 0, all of them are on the CPU.
+    """
 
     store: Path
     host: str
@@ -26,6 +29,7 @@ class Settings:
     grpc_ports: tuple[int, int]
     workers: int
     profile: str = profiles.DEFAULT
+    gpus: int = 0
 
 
 def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
@@ -43,6 +47,7 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         "model_store": str(settings.store),
         "allowed_urls": f"file://{re.escape(str(settings.store))}/[^/]+",
         "metrics_config": str(SERVING / "metrics.yaml"),
+        "number_of_gpu": str(settings.gpus),
         "default_workers_per_model": str(settings.workers),
         "models": json.dumps(_of_models(models, settings)),
     }

@@ -1,11 +1,15 @@
-"""What the workers may use: processor cores within the container's share."""
+"""What the workers may use: processor cores within the container's share, and GPUs."""
 
 from __future__ import annotations
 
 import math
 import os
+import subprocess
+from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 
+SMI_SECONDS = 20
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
 
@@ -16,6 +20,25 @@ def usable_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def usable_gpus() -> int:
+    """GPUs, as TorchServe counts them, if torch is installed with CUDA; 0 on any machine without."""
+    return 0 if metadata.version("torch").endswith("+cpu") else visible_gpus()
+
+
+def visible_gpus() -> int:
+    """GPUs that nvidia-smi lists, no more than CUDA_VISIBLE_DEVICES names where it is set; 0 without nvidia-smi."""
+    # TorchServe's own command.
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SMI_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    listed = len(result.stdout.split()) - 1  # without the line of the column's name
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # CUDA stops at the first that is none: an empty string and -1 hide all.
+    return listed if named is None else min(listed, len(list(takewhile(str.isdecimal, named.split(",")))))
 
 
 def cpu_quota(root: Path = CGROUP_ROOT, of_process: Path = CGROUP_OF_PROCESS) -> float | None:

@@ -10,7 +10,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from handlers import onnx_model
+from handlers import base_model
 
 # Rows are sorted by length within pools of this many batches: little padding, yet every epoch mixes anew.
 POOL_BATCHES = 32
@@ -113,7 +113,7 @@ def pad(rows: Sequence[Sequence[int]], most: int = 0) -> tuple[Tensor, Tensor]:
             buffers for every shape that it has seen, which took 7 GB over the 300 lengths of SQuAD.
     """
     width = min(rounded(max(map(len, rows))), most)
-    ids, mask = onnx_model.pad(rows, width)
+    ids, mask = base_model.pad(rows, width)
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

@@ -1,9 +1,11 @@
 """A trained model as files that need neither Lightning nor a training framework.
 
 The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
-tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and what a task has of its own (labels.json).
+model_fp16.pt2, tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and what a task has of its own
+(labels.json).
 """
 
+import copy
 import json
 import subprocess
 import warnings
@@ -20,7 +22,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from handlers.base_pipeline import Pipeline
+from handlers.base_pipeline import GPU_FILE, Pipeline
 from handlers.text.integrity import sha256
 from lightning_modules.models.network import Network, SpanExtractor
 
@@ -52,6 +54,7 @@ def write_model(folder: Path, network: Network, tokenizer_json: str, *, max_leng
     """Writes the weights in all forms, and the tokenizer, without the padding and truncation stored in it."""
     network = network.eval().float().cpu()
     write_onnx(network, folder / FP32, opset)
+    write_fp16(network, folder / GPU_FILE)
     (folder / "tokenizer.json").write_text(plain_tokenizer(tokenizer_json).to_str(), encoding="utf-8")
     write_hf(network, tokenizer_json, folder / "hf", max_length=max_length)
 
@@ -78,6 +81,22 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
     network.encoder.set_attn_implementation(attention)
     assert program is not None
     program.save(path, external_data=False)
+
+
+def write_fp16(network: Network, path: Path) -> None:
+    """A program of torch.export in half precision, with free row and token counts; it gives the network's dict."""
+    half = copy.deepcopy(network).half()
+    if half.encoder._supports_sdpa:  # a GPU has fused kernels of it
+        half.encoder.set_attn_implementation("sdpa")
+    # Two rows: the exporter would keep a single one as the only count.
+    ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
+    # The exporter finds out how many positions the backbone has.
+    free = {0: torch.export.Dim("rows", min=1), 1: torch.export.Dim.DYNAMIC}
+    with torch.no_grad():
+        program = torch.export.export(half, (ids, mask), dynamic_shapes=(free, free))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
+    torch.export.save(program, path)
 
 
 def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length: int) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from handlers.onnx_model import OnnxModel, pad
+from handlers.base_model import pad
+from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.errors import RequestError
 from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export

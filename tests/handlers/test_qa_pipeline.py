@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.onnx_model import OnnxModel, pad
+from handlers.base_model import pad
+from handlers.onnx_model import OnnxModel
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.text.question_request import parse_question
 from tests.tiny_export import SENTENCES

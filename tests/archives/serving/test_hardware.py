@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from archives.serving import hardware
+from tests.archives.serving.fake_smi import write_smi
 
 
 def test_the_smallest_quota_of_the_nested_groups_counts(tmp_path: Path) -> None:
@@ -33,3 +34,29 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hardware.usable_cores() == 1
     monkeypatch.setattr(hardware, "cpu_quota", lambda: 10_000.0)
     assert 1 <= hardware.usable_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("visible", "found"), [(None, 3), ("2,0", 2), ("0,1,2,3", 3), ("", 0), ("-1", 0)])
+def test_gpus_are_those_that_nvidia_smi_lists_and_cuda_shows(
+    visible: str | None, found: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_smi(tmp_path, gpus=3, monkeypatch=monkeypatch)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert hardware.visible_gpus() == found
+
+
+def test_an_nvidia_smi_that_fails_or_is_missing_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
+    assert hardware.visible_gpus() == 0
+    (tmp_path / "nvidia-smi").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert hardware.visible_gpus() == 0
+
+
+def test_a_torch_without_cuda_can_use_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
+    for version, found in (("2.13.0+cpu", 0), ("2.13.0+cu130", 1), ("2.13.0", 1)):
+        monkeypatch.setattr(hardware.metadata, "version", lambda name, version=version: version)
+        assert hardware.usable_gpus() == found

@@ -17,6 +17,7 @@ from archives.serving.java import find_java
 from archives.serving.running import Server
 from archives.store import find_models
 from tests.archives.mini_archive import write_archive
+from tests.archives.serving.fake_smi import write_smi
 
 
 def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:
@@ -83,10 +84,34 @@ def test_a_wrong_number_of_workers_is_named(workers: str) -> None:
         settings_of(parsed(f"--workers={workers}"))
 
 
-def test_gpu_workers_are_refused_and_auto_takes_the_cores() -> None:
-    with pytest.raises(ServerError, match="use --device cpu or auto"):
+def test_without_a_gpu_auto_takes_the_cores_and_gpu_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(hardware.metadata, "version", lambda name: "2.13.0")
+    settings = settings_of(parsed("--device", "auto"))
+    assert (settings.gpus, settings.workers) == (0, hardware.usable_cores())
+    with pytest.raises(ServerError, match=r"no GPU found .*: use DEVICE=cpu"):
         settings_of(parsed("--device", "gpu"))
-    assert settings_of(parsed("--device", "auto")).workers == hardware.usable_cores()
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "workers"),
+    [
+        ([], 2, 2),
+        (["--device", "gpu"], 2, 2),
+        (["--workers", "6"], 2, 6),
+        (["--device", "cpu"], 0, hardware.usable_cores()),
+    ],
+)
+def test_gpus_are_found_and_written_for_torchserve(
+    options: list[str], gpus: int, workers: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_smi(tmp_path, gpus=2, monkeypatch=monkeypatch)
+    monkeypatch.setattr(hardware.metadata, "version", lambda name: "2.13.0")
+    settings = settings_of(parsed(*options, store=tmp_path))
+    assert (settings.gpus, settings.workers) == (gpus, workers)
+    text = properties(settings, [])
+    assert text.count("number_of_gpu=") == 1
+    assert read(text)["number_of_gpu"] == str(gpus)
 
 
 def test_paths_and_addresses_are_written_as_java_reads_them(tmp_path: Path) -> None:

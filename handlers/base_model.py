@@ -1,0 +1,58 @@
+"""What the models of all runtimes share: rows of token ids run in micro-batches, the logits back in the rows' order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = dict[str, NDArray[np.float32]]
+TokenLogits = dict[str, list[NDArray[np.float32]]]
+# Of one micro-batch: row numbers, tokens with padding, outputs by name.
+Batch = tuple[list[int], int, Mapping[str, NDArray[np.float32]]]
+EMPTY = np.empty(0, np.float32)
+
+
+class Model(ABC):
+    """A subclass runs micro-batches of at most `budget` padded tokens and `max_rows` rows."""
+
+    def run(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[Logits, int]:
+        """Outputs [rows, classes] by name, in the order of `rows`, and the tokens run, padding included."""
+        logits: Logits = {}
+        padded_tokens = 0
+        for batch, size, outputs in self._batches(rows, budget, max_rows):
+            padded_tokens += size
+            for name, values in outputs.items():
+                if name not in logits:
+                    logits[name] = np.empty((len(rows), values.shape[1]), np.float32)
+                logits[name][batch] = values
+        return logits, padded_tokens
+
+    def run_tokens(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[TokenLogits, int]:
+        """The same for outputs [rows, tokens]: of each row [its tokens], without those of its padding."""
+        logits: TokenLogits = {}
+        padded_tokens = 0
+        for batch, size, outputs in self._batches(rows, budget, max_rows):
+            padded_tokens += size
+            for name, values in outputs.items():
+                of_rows = logits.setdefault(name, [EMPTY] * len(rows))
+                for i, of_row in zip(batch, values, strict=True):
+                    of_rows[i] = of_row[: len(rows[i])]
+        return logits, padded_tokens
+
+    @abstractmethod
+    def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterable[Batch]:
+        """Every row in one micro-batch."""
+
+
+def pad(rows: Sequence[Sequence[int]], width: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids and attention mask, int64 [rows, longest or `width`]; padding is id 0 with mask 0."""
+    width = max(width, *map(len, rows))
+    ids = np.zeros((len(rows), width), np.int64)
+    mask = np.zeros((len(rows), width), np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return ids, mask

@@ -1,0 +1,98 @@
+"""A network of torch.export on a GPU. Imported by a worker that was given one: importing torch takes seconds."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+import torch
+from torch import Tensor
+from torch.export.passes import move_to_device_pass
+
+from handlers.base_model import Batch, Model, pad
+from handlers.text.packing import pack
+
+logger = logging.getLogger(__name__)
+# Of one micro-batch. A GPU is only busy with far more than what a core's cache holds.
+TOKEN_BUDGET = 16384
+MAX_ROWS = 512
+# Widths are multiples of it: tensor cores want them so, and the allocator meets the same shapes again.
+STEP = 8
+# So long micro-batches stay smaller after the memory was full: another process may have taken it for a while.
+SMALLER_SECONDS = 60.0
+
+
+def device_of(gpu: int) -> str | None:
+    """torch's name of the GPU that TorchServe numbers so; None where torch cannot use it."""
+    return f"cuda:{gpu}" if torch.cuda.is_available() and gpu < torch.cuda.device_count() else None
+
+
+class TorchModel(Model):
+    """A program with inputs `input_ids` and `attention_mask`, int64 [rows, tokens], and its outputs in a dict by name.
+
+    Args:
+        path: as `torch.export.save` wrote it.
+        device: torch's name, `cuda:0`.
+        longest: tokens of a row, at most; no row is padded beyond it.
+    """
+
+    def __init__(self, path: Path, device: str, longest: int) -> None:
+        self._device = torch.device(device)
+        self._network = move_to_device_pass(torch.export.load(path), device).module()
+        self._longest = longest
+        self._most_tokens = math.inf
+        self._smaller_until = 0.0
+
+    def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterator[Batch]:
+        """Micro-batches that do not fit into the memory are halved.
+
+        Raises `torch.OutOfMemoryError` where a single row does not fit.
+        """
+        if monotonic() > self._smaller_until:
+            self._most_tokens = math.inf
+        widths = [min(-(-len(row) // STEP) * STEP, self._longest) for row in rows]
+        waiting = pack(widths, int(min(budget, self._most_tokens)), max_rows)
+        done: list[tuple[list[int], int, dict[str, Tensor]]] = []
+        while waiting:
+            batch = waiting.pop()  # the longest first: what it leaves free is enough for the others
+            width = widths[batch[-1]]
+            queued = self._queued([rows[i] for i in batch], width)
+            if queued is None:
+                waiting += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+            else:
+                done.append((batch, len(batch) * width, queued))
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        for batch, size, outputs in done:
+            yield batch, size, {name: values.numpy() for name, values in outputs.items()}
+
+    @torch.inference_mode()
+    def _queued(self, rows: Sequence[Sequence[int]], width: int) -> dict[str, Tensor] | None:
+        """fp32 outputs, in the processor's memory once the device is synchronised; None where it has no memory left."""
+        try:
+            ids, mask = (self._sent(torch.from_numpy(values)) for values in pad(rows, width))
+            outputs: dict[str, Tensor] = self._network(ids, mask)
+            return {name: values.float().to("cpu", non_blocking=True) for name, values in outputs.items()}
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+        # Only here, where the exception no longer holds the tensors.
+        self._make_smaller(len(rows), width)
+        return None
+
+    def _sent(self, values: Tensor) -> Tensor:
+        """Copied to the device while the processor goes on, which needs pinned memory."""
+        return values.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else values
+
+    def _make_smaller(self, rows: int, width: int) -> None:
+        torch.cuda.empty_cache()
+        self._smaller_until = monotonic() + SMALLER_SECONDS
+        if rows * width // 2 < self._most_tokens:
+            self._most_tokens = rows * width // 2
+            logger.warning(
+                "WARNING: %d rows of %d tokens do not fit into the memory of %s: half as many run at once for %g s",
+                *(rows, width, self._device, SMALLER_SECONDS),
+            )

@@ -1,0 +1,17 @@
+"""An nvidia-smi that lists GPUs where there are none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def write_smi(folder: Path, *, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts it first on PATH, and hides none of its GPUs."""
+    smi = folder / "nvidia-smi"
+    smi.write_text("#!/bin/sh\n" + "".join(f"echo {line}\n" for line in ("index", *range(gpus))))
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

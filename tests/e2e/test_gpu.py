@@ -1,0 +1,43 @@
+"""Servers whose workers are given a GPU: one that only nvidia-smi lists, and, where there is one, a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from archives.serving import tokens
+from archives.serving.running import Server
+from tests.archives.serving.fake_smi import write_smi
+from tests.e2e.conftest import MODEL, Served, archives, serve
+
+pytestmark = pytest.mark.e2e
+
+
+def said(server: Server) -> str:
+    """What the workers logged, after they answered their golden requests and one more."""
+    try:
+        with tokens.local_session() as session:
+            assert Served(server, session).post(json={"text": "hello"}).status_code == 200
+        assert "\nnumber_of_gpu=1\n" in (server.folder / "config.properties").read_text()
+        return (server.logs / "workers.log").read_text()
+    finally:
+        archives("stop", "--servers", server.folder.parent, "--port", str(server.port))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch has a GPU here")
+def test_where_torch_has_no_gpu_a_worker_serves_on_the_cpu_and_says_so(
+    store: Path, servers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
+    log = said(serve(store, servers, "--models", MODEL, "--device", "gpu"))
+    assert log.count("WARNING: torch finds no GPU 0") == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
+def test_a_worker_serves_on_the_gpu(store: Path, servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    log = said(serve(store, servers, "--device", "gpu"))
+    assert "WARNING" not in log

@@ -1,0 +1,208 @@
+"""The model of a GPU worker, on the CPU: the same answers, full memory. Tests marked gpu run it on a GPU."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from handlers import torch_model
+from handlers.base_pipeline import GPU_FILE, MODEL_FILE, Pipeline
+from handlers.entry import gpu_of
+from handlers.fallback import load_checked
+from handlers.onnx_model import OnnxModel
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.torch_model import TorchModel
+from tests.handlers.test_service import ask, new_context
+from tests.tiny_export import MAX_LENGTH, SENTENCES
+from tests.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
+
+AnyPipeline = Pipeline[Any, Any, Any]
+ROWS = [[2, *range(4, 4 + length), 3] for length in (9, 1, 15, 20, 3, 22, 11, 2)]
+TOLERANCE = 0.01  # of logits of about 4, in half precision
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
+DEVICES = ["cpu", pytest.param("cuda:0", marks=[pytest.mark.gpu, NEEDS_GPU])]
+
+
+@pytest.fixture
+def model(tiny_export: Path) -> TorchModel:
+    return TorchModel(tiny_export / GPU_FILE, "cpu", MAX_LENGTH)
+
+
+@pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
+def exported(request: pytest.FixtureRequest) -> tuple[Path, type[AnyPipeline]]:
+    """Of each task an exported folder, and its pipeline."""
+    name, task = request.param
+    return request.getfixturevalue(name), task
+
+
+def fill_memory(model: TorchModel, monkeypatch: pytest.MonkeyPatch, fits: Callable[[int, int], bool]) -> list[int]:
+    """Micro-batches of so many rows and tokens that do not fit fail as on a GPU; returns the rows of each that runs."""
+    network, ran = model._network, []
+
+    def run(ids: torch.Tensor, mask: torch.Tensor) -> Any:
+        if not fits(*ids.shape):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        ran.append(len(ids))
+        return network(ids, mask)
+
+    monkeypatch.setattr(model, "_network", run)
+    return ran
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: str) -> None:
+    expected, _ = OnnxModel(tiny_export / "model.onnx", 1).run(ROWS, 64, 4)
+    for budget, max_rows in ((16384, 512), (50, 3), (1, 1)):
+        logits, _ = TorchModel(tiny_export / GPU_FILE, device, MAX_LENGTH).run(ROWS, budget, max_rows)
+        assert list(logits) == list(expected) == ["logits", "complexity_logits"]
+        for name, values in expected.items():
+            assert logits[name].dtype == np.float32
+            np.testing.assert_allclose(logits[name], values, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_logits_of_tokens_are_those_of_fp32_without_the_padding(tiny_qa_export: Path, device: str) -> None:
+    expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(ROWS, 64, 4)
+    logits, _ = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH).run_tokens(ROWS, 16384, 512)
+    assert list(logits) == list(expected) == ["start_logits", "end_logits"]
+    for name, of_rows in expected.items():
+        assert [len(values) for values in logits[name]] == [len(row) for row in ROWS]
+        for found, values in zip(logits[name], of_rows, strict=True):
+            np.testing.assert_allclose(found, values, atol=TOLERANCE)
+
+
+def test_a_row_does_not_depend_on_its_padding(tiny_export: Path) -> None:
+    network = TorchModel(tiny_export / GPU_FILE, "cpu", MAX_LENGTH)._network
+    ids = torch.tensor([[2, 30, 31, 32, 3]])
+    alone = network(ids, torch.ones_like(ids))["logits"]
+    for padding in (1, 19, 59):
+        wide = torch.nn.functional.pad(ids, (0, padding))
+        assert torch.isfinite(alone).all()
+        torch.testing.assert_close(network(wide, (wide > 0).long())["logits"], alone, atol=TOLERANCE, rtol=0)
+
+
+def test_widths_repeat_and_none_is_beyond_the_longest(model: TorchModel) -> None:
+    assert model.run([[2, 3]], 100, 8)[1] == 8
+    assert model.run([[2] * 9, [2] * 16], 100, 8)[1] == 2 * 16
+    assert TorchModel.run(model, [[2] * 20], 100, 8)[1] == 24
+    model._longest = 22
+    assert model.run([[2] * 22], 100, 8)[1] == 22
+
+
+def test_a_micro_batch_keeps_to_its_budget_with_its_padding(model: TorchModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[int] = []
+    fill_memory(model, monkeypatch, lambda rows, width: not tokens.append(rows * width))
+    model.run(ROWS, 48, 512)
+    assert max(tokens) <= 48
+
+
+def test_micro_batches_that_do_not_fit_are_halved_for_a_while(
+    model: TorchModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected, _ = model.run(ROWS, 16384, 512)
+    now = 1000.0
+    monkeypatch.setattr(torch_model, "monotonic", lambda: now)
+    ran = fill_memory(model, monkeypatch, lambda rows, width: rows * width <= 72)
+    logits, _ = model.run(ROWS, 16384, 512)
+    for name, values in expected.items():
+        np.testing.assert_allclose(logits[name], values, atol=TOLERANCE)
+    assert sorted(ran) == [2, 2, 4]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2  # of 8 rows, then of 4
+    assert "8 rows of 24 tokens do not fit into the memory of cpu" in caplog.text
+
+    model.run(ROWS, 16384, 512)
+    assert len(caplog.records) == 2, "later requests begin with what fitted"
+    now += torch_model.SMALLER_SECONDS + 1
+    model.run(ROWS[:3], 16384, 512)
+    assert ran[-1] == 3, "the memory may be free again"
+
+
+def test_a_row_that_never_fits_fails_alone(
+    tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from handlers.service import BatchService
+
+    pipeline = ClassificationPipeline.load(tiny_export, device="cpu")
+    assert isinstance(pipeline.model, TorchModel)
+    service, context = BatchService(pipeline, new_context(), 2048), new_context()
+    bodies = ["hello", SENTENCES[-1], "translate this"]
+    before = ask(service, context, *bodies)
+    fill_memory(pipeline.model, monkeypatch, lambda rows, width: width <= 16)
+    (first, lost, last) = ask(service, context, *bodies)
+    assert [first[0], lost[0], last[0]] == [200, 500, 200]
+    assert lost[1]["error"]["code"] == "inference_failed"
+    for answer, expected in ((first, before[0]), (last, before[2])):
+        assert answer[1]["label"] == expected[1]["label"]
+        assert answer[1]["score"] == pytest.approx(expected[1]["score"], abs=0.005)
+    assert "OutOfMemoryError" in caplog.text
+
+
+@pytest.mark.gpu
+@NEEDS_GPU
+def test_a_gpu_whose_memory_is_full_still_answers(tiny_export: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = ROWS * 64
+    model = TorchModel(tiny_export / GPU_FILE, "cuda:0", MAX_LENGTH)
+    expected, _ = model.run(rows, 16384, 512)
+    torch.cuda.empty_cache()
+    # Activations of more than 1 MiB come from blocks of 20 MiB, smaller ones from blocks of 2 MiB.
+    allowed = torch.cuda.memory_reserved() + 16 * 2**20
+    torch.cuda.set_per_process_memory_fraction(allowed / torch.cuda.get_device_properties(0).total_memory)
+    try:
+        logits, _ = model.run(rows, 16384, 512)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "do not fit into the memory of cuda:0" in caplog.text
+    np.testing.assert_allclose(logits["logits"], expected["logits"], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_half_precision_that_answers_as_fp32_did_is_served(
+    exported: tuple[Path, type[AnyPipeline]], device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, task = exported
+    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device=device, token_budget=1, max_rows=1)
+    assert file == GPU_FILE
+    assert isinstance(pipeline.model, TorchModel)
+    assert (pipeline.token_budget, pipeline.max_rows) == (torch_model.TOKEN_BUDGET, torch_model.MAX_ROWS)
+    assert not caplog.records
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
+def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
+    exported: tuple[Path, type[AnyPipeline]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, task = exported
+    folder = shutil.copytree(source, tmp_path / "export")
+    program = torch.export.load(folder / GPU_FILE)
+    for values in program.state_dict.values():
+        values.data.mul_(1e4)  # beyond what half precision holds
+    torch.export.save(program, folder / GPU_FILE)
+    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device="cpu", token_budget=64)
+    assert (file, type(pipeline.model), pipeline.token_budget) == (MODEL_FILE, OnnxModel, 64)
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"WARNING: fp16 is wrong on cpu ({GPU_FILE} answers ")
+    assert f"{MODEL_FILE} is served on the CPU" in record.getMessage()
+
+
+def test_a_worker_takes_the_gpu_it_was_given_if_torch_can_use_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def given(gpu: int | None) -> str | None:
+        return gpu_of(SimpleNamespace(system_properties={"gpu_id": gpu}))
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert (given(None), given(0), given(1)) == (None, "cuda:0", "cuda:1")
+    assert not caplog.records
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert given(0) is None
+    assert "WARNING: torch finds no GPU 0" in caplog.text
