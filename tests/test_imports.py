@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SERVERS = ROOT / "archives" / "servers"
 ROOMS = ("handlers", "lightning_modules", "archives", "loadtest")
 # All that is installed where a worker runs; torch only where it is used: importing it takes seconds and memory.
 HANDLERS = {"handlers", "numpy", "tokenizers", "onnxruntime", "torch", "ts"}
@@ -65,7 +66,9 @@ def imports_of(path: Path) -> Iterator[Import]:
 
 
 def imports_below(folder: Path) -> list[Import]:
-    return [found for path in sorted(folder.rglob("*.py")) for found in imports_of(path)]
+    """Without those of archives that a running server has unpacked."""
+    paths = sorted(path for path in folder.rglob("*.py") if not path.is_relative_to(SERVERS))
+    return [found for path in paths for found in imports_of(path)]
 
 
 def within(module: str, packages: set[str]) -> bool:
