@@ -166,6 +166,8 @@ def test_a_run_resumed_within_an_epoch_ends_where_an_uninterrupted_one_does(
 
 def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) -> None:
     endless = arguments("--early_stopping.patience=10000", epochs=10_000)
+    # A shell's background job ignores the signal, and its children would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command(endless), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     best = tmp_path / "topics" / "checkpoints" / "best.ckpt"
     deadline = time.monotonic() + 120
