@@ -19,6 +19,7 @@ from handlers.text.payload import Payload
 from handlers.text.request import Request
 
 MODEL_FILE = "model_int8.onnx"
+FP32_FILE = "model.onnx"
 GPU_FILE = "model_fp16.pt2"
 MAX_ROWS = 16  # of one micro-batch: enough to keep one core's arithmetic busy
 

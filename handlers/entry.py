@@ -32,7 +32,8 @@ class TextHandler(ABC):
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
         check_origin(folder)
-        from handlers.fallback import FP32, load_checked
+        from handlers.base_pipeline import FP32_FILE
+        from handlers.fallback import load_checked
         from handlers.service import BatchService
 
         # There is one worker a core: the tokenizer must not start threads of its own.
@@ -43,7 +44,7 @@ class TextHandler(ABC):
         loaded, model_file = load_checked(pipeline, folder, device=device, **settings.of_pipeline())
         self.service = BatchService(loaded, context, settings.max_batch_rows)
         if self.service.metrics:
-            self.service.metrics.emit({"serving_fp32_fallback": model_file == FP32 != settings.model_file})
+            self.service.metrics.emit({"serving_fp32_fallback": model_file == FP32_FILE != settings.model_file})
         if context.metrics:  # in a worker of TorchServe
             from ts.protocol import otf_message_handler
 

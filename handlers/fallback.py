@@ -13,11 +13,10 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from handlers.base_pipeline import GPU_FILE, AnyPipeline, Pipeline, read_json
+from handlers.base_pipeline import FP32_FILE, GPU_FILE, AnyPipeline, Pipeline, read_json
 from handlers.text.agreement import disagreement, form_fault
 
 logger = logging.getLogger(__name__)
-FP32 = "model.onnx"
 # Of the golden requests: a row that was at the edge of the tolerance at export may be beyond it here, two are a fault.
 SPARE_ROWS = 1
 
@@ -38,7 +37,7 @@ def load_checked(
         raise ValueError("golden.json has no answers of fp32: export the model again, and build its archive")
     pipeline = kind.load(folder, model_file=model_file, device=device, **settings)
     loaded = model_file if device is None else GPU_FILE
-    at_export = 0 if loaded in (FP32, GPU_FILE) else sum(_differs_at_export(pair) for pair in golden)
+    at_export = 0 if loaded in (FP32_FILE, GPU_FILE) else sum(_differs_at_export(pair) for pair in golden)
     faults = _faults(pipeline, golden)
     if len(faults) <= most_rows(at_export):
         return pipeline, loaded
@@ -46,7 +45,7 @@ def load_checked(
         f"{loaded} answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
         f"more than {most_rows(at_export)}; {faults[0]}"
     )
-    if loaded == FP32:
+    if loaded == FP32_FILE:
         raise ValueError(f"the archive does not work on this machine ({found}): export the model again here")
     # TorchServe writes a worker's lines without their level.
     del pipeline  # one model at a time in memory
@@ -54,7 +53,7 @@ def load_checked(
         logger.warning("WARNING: fp16 is wrong on %s (%s): %s is served on the CPU, slower", device, found, model_file)
         return load_checked(kind, folder, model_file=model_file, **settings)
     logger.warning("WARNING: INT8 is wrong on this machine (%s): fp32 is served instead, right but slower", found)
-    return load_checked(kind, folder, model_file=FP32, **settings)
+    return load_checked(kind, folder, model_file=FP32_FILE, **settings)
 
 
 def most_rows(at_export: int) -> int:

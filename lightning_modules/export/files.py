@@ -22,11 +22,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from handlers.base_pipeline import GPU_FILE, Pipeline
+from handlers.base_pipeline import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
 from handlers.text.integrity import sha256
 from lightning_modules.models.network import Network, SpanExtractor
 
-FP32, INT8 = "model.onnx", "model_int8.onnx"
+FP32, INT8 = FP32_FILE, MODEL_FILE
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 GOLDEN_ROWS = 32
 # What transformers calls the special tokens, and their names in vocabularies like BERT's and like RoBERTa's.
