@@ -11,6 +11,7 @@ from rich.table import Table
 
 from loadtest.bench.environment import machine
 from loadtest.bench.rows import rows, title
+from loadtest.report.pictures import plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,9 @@ def draw(models: Mapping[str, Any], environment: Mapping[str, Any], path: Path) 
     panels = {
         f"{model}, {kind} texts": of_kind for model, of in models.items() for kind, of_kind in of["texts"].items()
     }
-    figure, axes = pyplot.subplots(len(panels), 2, figsize=(11, 4.2 * len(panels)), squeeze=False)
+    figure, axes = pyplot.subplots(
+        len(panels), 2, figsize=(11, 0.8 + 4 * len(panels)), squeeze=False, layout="constrained"
+    )
     for (rate_axis, latency_axis), (name, figures) in zip(axes, panels.items(), strict=True):
         counts = sorted({int(clients) for by_clients in figures["setups"].values() for clients in by_clients})
         for setup, by_clients in figures["setups"].items():
@@ -56,10 +59,11 @@ def draw(models: Mapping[str, Any], environment: Mapping[str, Any], path: Path) 
         rate_axis.set_ylim(bottom=0)
         rate_axis.set_title(f"{name}: requests/s")
         latency_axis.set_yscale("log")
+        plain_numbers(latency_axis.yaxis)
         latency_axis.set_title(f"{name}: p99 latency, ms")
-        rate_axis.legend(fontsize="small")
+    # One for all panels, which have the same set-ups; within one it would hide curves.
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(machine(environment), fontsize="small")
-    figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 
