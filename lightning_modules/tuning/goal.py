@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning_modules.data.described import data_module
 from lightning_modules.data.token_cache import fingerprints
+from lightning_modules.distillation.teacher import load_teacher
 from lightning_modules.tuning.space import Search, full_name
 
 # Beginnings of the names of settings that a trial's value depends on; the others say where and how it is run.
@@ -19,12 +20,16 @@ DECISIVE = (
     "trainer.accumulate_",
     "trainer.gradient_",
 )
-# Of these, the rows tell.
-SOURCES = tuple(f"data.init_args.{name}" for name in ("train_file", "val_file", "test_file", "dataset", "synthetic"))
+TEACHER = "model.init_args.teacher"
+# Of these, the rows and the weights tell, wherever they are.
+SOURCES = (
+    *(f"data.init_args.{name}" for name in ("train_file", "val_file", "test_file", "dataset", "synthetic")),
+    TEACHER,
+)
 
 
 def goal_of(settings: Any, search: Search) -> dict[str, Any]:
-    """As JSON: the space, the figure, the rows' fingerprints, and by dotted name the other settings that decide.
+    """As JSON: the space, the figure, the rows' and a teacher's fingerprints, and the other settings that decide.
 
     Args:
         settings: those of `fit` with the first value of each searched one, so that none of them decides.
@@ -38,6 +43,7 @@ def goal_of(settings: Any, search: Search) -> dict[str, Any]:
         "monitor": stopping["monitor"],
         "mode": stopping["mode"],
         "data": fingerprints(data_module(settings["data"]).tokenised),
+        "teacher": load_teacher(settings[TEACHER]).digest() if TEACHER in settings else None,
         "settings": {name: settings[name] for name in sorted(decisive - searched)},
     }
     as_json: dict[str, Any] = json.loads(json.dumps(goal, default=str))

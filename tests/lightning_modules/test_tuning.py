@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -26,7 +27,8 @@ from lightning_modules.tuning.goal import goal_of
 from lightning_modules.tuning.space import Choices, Range, Search, as_options
 from lightning_modules.tuning.study import begin_with, fill, finished, open_study
 from lightning_modules.tuning.trial import Pruning
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
+from tests.lightning_modules.topics import TOPICS, topics_options, write_topics
 
 SPACE = {
     "model.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
@@ -39,6 +41,7 @@ GOAL: dict[str, Any] = {
     "monitor": "val_f1",
     "mode": "max",
     "data": ["a", "b", "c"],
+    "teacher": None,
     "settings": {"model.init_args.pooling": "mean", "seed_everything": 0},
 }
 
@@ -304,6 +307,29 @@ def test_the_goal_is_of_rows_and_settings_and_not_of_where_they_are_or_what_is_s
         [sys.executable, "-c", GOAL_DATA, *arguments("tune")[1:]], capture_output=True, text=True, check=True
     )
     assert json.loads(told.stdout.splitlines()[-1]) == first["data"]
+
+
+def test_a_students_search_is_not_taken_for_that_of_another_teacher(
+    tmp_path: Path, files: dict[str, Path], tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def search(*more: str) -> None:
+        options = topics_options(tmp_path, tiny_backbone, files["data"])
+        student = ["--config=configs/student.yaml", *options, f"--model.teacher={teacher}", "--model.student_layers=1"]
+        cli.main(["tune", *student, "--trials=1", "--trainer.limit_train_batches=2", *more])
+
+    teacher = tmp_path / "teacher"
+    tokenizer = (tiny_backbone / "tokenizer.json").read_text()
+    network = tiny_network(layers=2)
+    write_tiny_teacher(teacher / "export", tuple(TOPICS), network, tokenizer)
+    search()
+    best = yaml.safe_load((tmp_path / "topics" / "tune" / "best.yaml").read_text())
+    assert {"alpha", "temperature", "learning_rate"} <= set(best["model"]["init_args"])
+    torch.nn.init.zeros_(next(network.parameters()))
+    write_tiny_teacher(teacher / "export", tuple(TOPICS), network, tokenizer)
+    with pytest.raises(SystemExit):
+        search()
+    assert "'topics' was begun with another teacher: give another --name" in capsys.readouterr().err
+    search("--anew")
 
 
 class FakeTrainer:
