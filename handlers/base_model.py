@@ -42,6 +42,9 @@ class Model(ABC):
                     of_rows[i] = of_row[: len(rows[i])]
         return logits, padded_tokens
 
+    def require_alive(self) -> None:  # noqa: B027 - on a CPU there is nothing to do
+        """Called after a failure: ends the process where the model can run no more."""
+
     @abstractmethod
     def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterable[Batch]:
         """Every row in one micro-batch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import timeit
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,11 @@ class EncodedRequest(Generic[Instance, AnyRow]):
         """The rows of all instances, one after the other."""
         return [row for instance in self.instances for row in instance.rows]
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows, without padding."""
+        return sum(len(row.ids) for row in self.rows)
+
 
 @dataclass(frozen=True)
 class EncodedBatch(Generic[Instance, AnyRow]):
@@ -76,7 +82,7 @@ class EncodedBatch(Generic[Instance, AnyRow]):
     @property
     def tokens(self) -> int:
         """Tokens of all rows, without padding."""
-        return sum(len(row.ids) for row in self.rows)
+        return sum(request.tokens for request in self.requests)
 
 
 @dataclass(frozen=True)
@@ -213,9 +219,19 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         Returns the last one's logits.
         """
         for length in lengths:
-            for rows in (1, max(1, min(self.max_rows, self.token_budget // length))):
+            for rows in (1, self._fitting(length)):
                 logits, _ = self.logits([[1] * length] * rows)
         return logits
+
+    def tokens_in(self, seconds: float, length: int) -> int:
+        """How many tokens are run in that time, at least one row; by full micro-batches of rows of `length` tokens."""
+        rows = [[1] * length] * self._fitting(length)
+        least = min(timeit.repeat(lambda: self.logits(rows), number=1, repeat=3))
+        return max(length, int(seconds / least * len(rows) * length))
+
+    def _fitting(self, length: int) -> int:
+        """Rows of `length` tokens in a full micro-batch."""
+        return max(1, min(self.max_rows, self.token_budget // length))
 
     @abstractmethod
     def _encoded(self, instances: Sequence[Instance]) -> Iterable[EncodedInstance[Instance, AnyRow]]:

@@ -15,6 +15,10 @@ from typing import Any
 from handlers.text.integrity import IntegrityError, check_integrity
 
 logger = logging.getLogger(__name__)
+# Of the time after which TorchServe ends a worker that does not answer: a batch may take so much, by what the machine
+# does while the worker is loaded. It may be busier later.
+SHARE_OF_TIMEOUT = 0.25
+DEFAULT_TIMEOUT = 120  # TorchServe's, in seconds
 
 
 class TextHandler(ABC):
@@ -32,7 +36,7 @@ class TextHandler(ABC):
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
         check_origin(folder)
-        from handlers.base_pipeline import FP32_FILE
+        from handlers.base_pipeline import FP32_FILE, GPU_FILE, read_json
         from handlers.fallback import load_checked
         from handlers.service import BatchService
 
@@ -42,7 +46,10 @@ class TextHandler(ABC):
         settings = pipeline.settings.read(context.model_yaml_config)
         device = gpu_of(context)
         loaded, model_file = load_checked(pipeline, folder, device=device, **settings.of_pipeline())
-        self.service = BatchService(loaded, context, settings.max_batch_rows)
+        logger.info("%s serves on %s", model_file, device if model_file == GPU_FILE else "the CPU")
+        seconds = SHARE_OF_TIMEOUT * context.model_yaml_config.get("responseTimeout", DEFAULT_TIMEOUT)
+        most_tokens = loaded.tokens_in(seconds, read_json(folder / "metadata.json")["max_length"])
+        self.service = BatchService(loaded, context, settings.max_batch_rows, most_tokens)
         if self.service.metrics:
             self.service.metrics.emit({"serving_fp32_fallback": model_file == FP32_FILE != settings.model_file})
         if context.metrics:  # in a worker of TorchServe

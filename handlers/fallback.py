@@ -17,6 +17,7 @@ from handlers.base_pipeline import FP32_FILE, GPU_FILE, AnyPipeline, Pipeline, r
 from handlers.text.agreement import disagreement, form_fault
 
 logger = logging.getLogger(__name__)
+Golden = Sequence[Mapping[str, Any]]
 # Of the golden requests: a row that was at the edge of the tolerance at export may be beyond it here, two are a fault.
 SPARE_ROWS = 1
 
@@ -26,8 +27,8 @@ def load_checked(
 ) -> tuple[AnyPipeline, str]:
     """Loads `model_file`, or model.onnx where its golden answers are wrong; returns the file that it loaded, too.
 
-    With a `device` as torch names it, model_fp16.pt2 on it comes first, `model_file` on the CPU where that is wrong.
-    Wrong are answers that differ from fp32's in more than `most_rows`. Falling back logs a warning.
+    With a `device` as torch names it, model_fp16.pt2 on it comes first, `model_file` on the CPU where that fails or is
+    wrong. Wrong are answers that differ from fp32's in more than `most_rows`. Falling back logs a warning.
 
     Raises:
         ValueError: golden.json has no answers of fp32, or model.onnx answers wrongly, too.
@@ -35,25 +36,59 @@ def load_checked(
     golden = read_json(folder / "golden.json")
     if not all("fp32" in pair for pair in golden):
         raise ValueError("golden.json has no answers of fp32: export the model again, and build its archive")
-    pipeline = kind.load(folder, model_file=model_file, device=device, **settings)
-    loaded = model_file if device is None else GPU_FILE
-    at_export = 0 if loaded in (FP32_FILE, GPU_FILE) else sum(_differs_at_export(pair) for pair in golden)
-    faults = _faults(pipeline, golden)
+    if device is not None:
+        found = _fault_on(device, kind, folder, golden, settings)
+        if not isinstance(found, str):
+            return found, GPU_FILE
+        # TorchServe writes a worker's lines without their level.
+        logger.warning(
+            "WARNING: %s fails on %s (%s): %s serves on the CPU, slower", GPU_FILE, device, found, model_file
+        )
+    pipeline = kind.load(folder, model_file=model_file, **settings)
+    at_export = 0 if model_file == FP32_FILE else sum(_differs_at_export(pair) for pair in golden)
+    fault = _fault(pipeline, golden, at_export)
+    if fault is None:
+        return pipeline, model_file
+    if model_file == FP32_FILE:
+        raise ValueError(
+            f"the archive does not work on this machine ({model_file} {fault}): export the model again here"
+        )
+    logger.warning(
+        "WARNING: INT8 is wrong on this machine (%s %s): fp32 is served instead, right but slower", model_file, fault
+    )
+    del pipeline  # one model at a time in memory
+    return load_checked(kind, folder, model_file=FP32_FILE, **settings)
+
+
+def _fault_on(
+    device: str, kind: type[AnyPipeline], folder: Path, golden: Golden, settings: Mapping[str, Any]
+) -> AnyPipeline | str:
+    """The pipeline on that GPU, or why it cannot serve: no memory, a GPU that this torch is not made for, an answer."""
+    try:
+        pipeline = kind.load(folder, device=device, **settings)
+        fault = _fault(pipeline, golden, 0)
+        if fault is None:
+            return pipeline
+        del pipeline
+    except RuntimeError as error:  # CUDA's own, torch.OutOfMemoryError among them
+        fault = str(error).splitlines()[0]
+    from handlers.torch_model import free_memory
+
+    free_memory()
+    return fault
+
+
+def _fault(pipeline: Pipeline[Any, Any, Any], golden: Golden, at_export: int) -> str | None:
+    """How many golden answers differ from fp32's, and how, where these are more than may; all are asked at once."""
+    answers = pipeline.predict([pair["request"] for pair in golden])
+    found = [form_fault(pair, "fp32", answer) for pair, answer in zip(golden, answers, strict=True)]
+    faults = [f"golden.json[{i}]: {fault}" for i, fault in enumerate(found) if fault]
     if len(faults) <= most_rows(at_export):
-        return pipeline, loaded
-    found = (
-        f"{loaded} answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
+        return None
+    return (
+        f"answers {len(faults)} of {len(golden)} golden requests unlike fp32 at export, "
         f"more than {most_rows(at_export)}; {faults[0]}"
     )
-    if loaded == FP32_FILE:
-        raise ValueError(f"the archive does not work on this machine ({found}): export the model again here")
-    # TorchServe writes a worker's lines without their level.
-    del pipeline  # one model at a time in memory
-    if device is not None:
-        logger.warning("WARNING: fp16 is wrong on %s (%s): %s is served on the CPU, slower", device, found, model_file)
-        return load_checked(kind, folder, model_file=model_file, **settings)
-    logger.warning("WARNING: INT8 is wrong on this machine (%s): fp32 is served instead, right but slower", found)
-    return load_checked(kind, folder, model_file=FP32_FILE, **settings)
 
 
 def most_rows(at_export: int) -> int:
@@ -67,10 +102,3 @@ def most_rows(at_export: int) -> int:
 
 def _differs_at_export(pair: Mapping[str, Any]) -> bool:
     return disagreement(pair["fp32"], pair["response"]) is not None
-
-
-def _faults(pipeline: Pipeline[Any, Any, Any], golden: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of each golden request, all asked at once, whose answer differs from fp32's: where and how."""
-    answers = pipeline.predict([pair["request"] for pair in golden])
-    found = [form_fault(pair, "fp32", answer) for pair, answer in zip(golden, answers, strict=True)]
-    return [f"golden.json[{i}]: {fault}" for i, fault in enumerate(found) if fault]

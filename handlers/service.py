@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from typing import Any
 
 from handlers.base_pipeline import EncodedBatch
 from handlers.metrics import BatchMetrics
-from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
+from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows, too_many_tokens
 from handlers.text.payload import read_payload
 
 logger = logging.getLogger(__name__)
@@ -27,16 +28,17 @@ BUSY = RequestError(429, "busy", "the server is busy; send the request again, or
 class BatchService:
     """Runs a pipeline's three steps; the context is the one that TorchServe loads the model with."""
 
-    def __init__(self, pipeline: Any, context: Any, max_batch_rows: int) -> None:
+    def __init__(self, pipeline: Any, context: Any, max_batch_rows: int, max_batch_tokens: float = math.inf) -> None:
         self.pipeline = pipeline
         self.max_batch_rows = max_batch_rows
+        self.max_batch_tokens = max_batch_tokens
         self.batch_size = context.system_properties["batch_size"]
         self.metrics = BatchMetrics(context.metrics, context.model_name) if context.metrics else None
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """One JSON text a request row, in order; a row that is wrong gets its own status and error."""
         start = perf_counter()
-        parsed = self._admitted([self._parsed(row) for row in rows], self.pipeline.least_rows)
+        parsed = self._few_rows([self._parsed(row) for row in rows], self.pipeline.least_rows)
         answers, values = self._answered(good(parsed), start)
         told = merged(parsed, answers)
         if self.metrics:
@@ -52,18 +54,8 @@ class BatchService:
         except RequestError as error:
             return error
 
-    def _admitted(self, requests: list[Any], rows_of: Callable[[Any], int]) -> list[Any]:
-        """Puts an error in place of the largest requests where a batch has more rows than a worker answers in time."""
-        sizes = {i: rows_of(request) for i, request in enumerate(requests) if not isinstance(request, RequestError)}
-        admitted, rows = list(requests), 0
-        for i in sorted(sizes, key=sizes.__getitem__):
-            if sizes[i] > self.max_batch_rows:
-                admitted[i] = too_many_rows(self.max_batch_rows)
-            elif rows + sizes[i] > self.max_batch_rows:
-                admitted[i] = BUSY
-            else:
-                rows += sizes[i]
-        return admitted
+    def _few_rows(self, requests: list[Any], rows_of: Callable[[Any], int]) -> list[Any]:
+        return admitted(requests, rows_of, self.max_batch_rows, too_many_rows)
 
     def _encoded(self, requests: list[Any]) -> list[Any]:
         """An encoded request or an error for each.
@@ -81,7 +73,8 @@ class BatchService:
             except RequestError as error:
                 encoded[i] = error
                 rows += self.max_batch_rows
-        return self._admitted(encoded, lambda request: len(request.rows))
+        few = self._few_rows(encoded, lambda request: len(request.rows))
+        return admitted(few, lambda request: request.tokens, self.max_batch_tokens, too_many_tokens)
 
     def _answered(self, requests: list[Any], start: float) -> tuple[list[str | RequestError], dict[str, float]]:
         """JSON answers and metric values. After a failure each request is tried alone, so that no other is lost."""
@@ -91,6 +84,7 @@ class BatchService:
             return self._three_steps(requests, start)
         except Exception as error:  # noqa: BLE001 - logged, but without its message, which may quote a text
             log_failure(error)
+            self.pipeline.model.require_alive()
             if len(requests) == 1:
                 return [INFERENCE_FAILED], {}
         return [self._answered([request], start)[0][0] for request in requests], {}
@@ -114,6 +108,22 @@ class BatchService:
             "tokens_total": batch.tokens,
             "padded_tokens_total": outputs.padded_tokens,
         }
+
+
+def admitted(
+    requests: list[Any], size_of: Callable[[Any], int], most: float, too_much: Callable[[int], RequestError]
+) -> list[Any]:
+    """Puts an error in place of the largest requests where a batch is more than a worker answers in time."""
+    sizes = {i: size_of(request) for i, request in enumerate(requests) if not isinstance(request, RequestError)}
+    result, total = list(requests), 0
+    for i in sorted(sizes, key=sizes.__getitem__):
+        if sizes[i] > most:
+            result[i] = too_much(int(most))
+        elif total + sizes[i] > most:
+            result[i] = BUSY
+        else:
+            total += sizes[i]
+    return result
 
 
 def good(items: list[Any]) -> list[Any]:

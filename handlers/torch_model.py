@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,12 @@ SMALLER_SECONDS = 60.0
 def device_of(gpu: int) -> str | None:
     """torch's name of the GPU that TorchServe numbers so; None where torch cannot use it."""
     return f"cuda:{gpu}" if torch.cuda.is_available() and gpu < torch.cuda.device_count() else None
+
+
+def free_memory() -> None:
+    """Gives back to other processes what no tensor holds, where CUDA works."""
+    with contextlib.suppress(RuntimeError):
+        torch.cuda.empty_cache()
 
 
 class TorchModel(Model):
@@ -87,8 +94,16 @@ class TorchModel(Model):
         """Copied to the device while the processor goes on, which needs pinned memory."""
         return values.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else values
 
+    def require_alive(self) -> None:
+        """Raises `SystemExit` where an error has ended CUDA in this process: TorchServe then starts another worker."""
+        try:
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+        except RuntimeError as error:
+            raise SystemExit(f"CUDA has failed on {self._device}: {error}") from error
+
     def _make_smaller(self, rows: int, width: int) -> None:
-        torch.cuda.empty_cache()
+        free_memory()
         self._smaller_until = monotonic() + SMALLER_SECONDS
         if rows * width // 2 < self._most_tokens:
             self._most_tokens = rows * width // 2

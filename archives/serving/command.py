@@ -105,7 +105,7 @@ def _gpus(device: str) -> int:
         raise ServerError(
             "--device gpu: no GPU found (nvidia-smi lists none, or CUDA_VISIBLE_DEVICES hides them): use DEVICE=cpu"
         )
-    return gpus
+    return len(gpus)
 
 
 def _workers(wanted: str, gpus: int) -> int:

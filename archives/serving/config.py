@@ -45,7 +45,8 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         "grpc_inference_port": str(grpc_inference),
         "grpc_management_port": str(grpc_management),
         "model_store": str(settings.store),
-        "allowed_urls": f"file://{re.escape(str(settings.store))}/[^/]+",
+        # No `%`: TorchServe decodes it after this check.
+        "allowed_urls": rf"file://{re.escape(str(settings.store))}/[\w.-]+\.mar",
         "metrics_config": str(SERVING / "metrics.yaml"),
         "number_of_gpu": str(settings.gpus),
         "default_workers_per_model": str(settings.workers),

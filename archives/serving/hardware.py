@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -24,21 +25,32 @@ def usable_cores() -> int:
 
 def usable_gpus() -> int:
     """GPUs, as TorchServe counts them, if torch is installed with CUDA; 0 on any machine without."""
-    return 0 if metadata.version("torch").endswith("+cpu") else visible_gpus()
+    return 0 if metadata.version("torch").endswith("+cpu") else len(visible_gpus())
 
 
-def visible_gpus() -> int:
-    """GPUs that nvidia-smi lists, no more than CUDA_VISIBLE_DEVICES names where it is set; 0 without nvidia-smi."""
-    # TorchServe's own command.
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv"]
+def visible_gpus() -> list[str]:
+    """Numbers of the GPUs that nvidia-smi lists; none without nvidia-smi.
+
+    Where CUDA_VISIBLE_DEVICES is set, those that it names, by number or by the beginning of a UUID, in its order.
+    """
+    command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=SMI_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
-        return 0
-    listed = len(result.stdout.split()) - 1  # without the line of the column's name
+        return []
+    uuids = dict(line.split(", ") for line in result.stdout.splitlines())
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return list(uuids)
+    numbers = (_number(name.strip(), uuids) for name in named.split(","))
     # CUDA stops at the first that is none: an empty string and -1 hide all.
-    return listed if named is None else min(listed, len(list(takewhile(str.isdecimal, named.split(",")))))
+    return [number for number in takewhile(lambda number: number is not None, numbers) if number is not None]
+
+
+def _number(name: str, uuids: Mapping[str, str]) -> str | None:
+    """Of the GPU that CUDA calls so; None where it is no GPU, or a part of one (MIG), which TorchServe cannot name."""
+    found = [number for number, uuid in uuids.items() if name.startswith("GPU-") and uuid.startswith(name)]
+    return name if name in uuids else found[0] if len(found) == 1 else None
 
 
 def cpu_quota(root: Path = CGROUP_ROOT, of_process: Path = CGROUP_OF_PROCESS) -> float | None:

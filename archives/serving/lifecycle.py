@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from archives.errors import ServerError
-from archives.serving import config, diagnosis, ports, processes, running
+from archives.serving import config, diagnosis, hardware, ports, processes, running
 from archives.serving.config import Settings
 from archives.serving.drain import wait_until_idle
 from archives.serving.java import find_java, java_command
@@ -129,6 +129,8 @@ def _launch(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     logs = folder / "logs"
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "TS_CONFIG_FILE"}}
     environment |= {"LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
+    if "CUDA_VISIBLE_DEVICES" in environment:  # TorchServe ends at once where it is anything but numbers
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(hardware.visible_gpus()) or "-1"
     with (logs / "console.log").open("wb") as console:
         return subprocess.Popen(
             command,

@@ -29,6 +29,11 @@ def too_many_rows(most: int) -> RequestError:
     return RequestError(413, "too_many_rows", message)
 
 
+def too_many_tokens(most: int) -> RequestError:
+    message = f"the request makes more than {most} tokens for the model, more than it answers in time; split it"
+    return RequestError(413, "too_many_tokens", message)
+
+
 def answer_too_large() -> RequestError:
     message = f"the answer has more than {MAX_ANSWER_BYTES} bytes; split the request, or lower top_k"
     return RequestError(413, "answer_too_large", message)

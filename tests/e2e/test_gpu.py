@@ -9,6 +9,7 @@ import torch
 
 from archives.serving import tokens
 from archives.serving.running import Server
+from handlers.base_pipeline import GPU_FILE
 from tests.archives.serving.fake_smi import write_smi
 from tests.e2e.conftest import MODEL, Served, archives, serve
 
@@ -33,6 +34,7 @@ def test_where_torch_has_no_gpu_a_worker_serves_on_the_cpu_and_says_so(
     write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
     log = said(serve(store, servers, "--models", MODEL, "--device", "gpu"))
     assert log.count("WARNING: torch finds no GPU 0") == 1
+    assert "model_int8.onnx serves on the CPU" in log
 
 
 @pytest.mark.gpu
@@ -41,3 +43,4 @@ def test_a_worker_serves_on_the_gpu(store: Path, servers: Path, monkeypatch: pyt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     log = said(serve(store, servers, "--device", "gpu"))
     assert "WARNING" not in log
+    assert f"{GPU_FILE} serves on cuda:0" in log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import timeit
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,27 @@ def test_a_request_of_more_rows_than_a_batch_may_have_is_refused(
     (refused, told), (status, _) = ask(BatchService(pipeline, context, 5), context, nine, "hello")
     assert (refused, status) == (413, 200)
     assert "more than 5 rows for the model" in told["error"]["message"]
+
+
+def test_a_batch_of_more_tokens_than_are_answered_in_time_puts_its_longest_off(
+    pipeline: ClassificationPipeline, context: Context
+) -> None:
+    service = BatchService(pipeline, context, 2048, max_batch_tokens=26)
+    long = "how are you " * 100
+    answers = ask(service, context, {"instances": [{"text": long}] * 2}, "hello", long, "fox")
+    assert [status for status, _ in answers] == [413, 200, 429, 200]
+    assert answers[0][1]["error"]["code"] == "too_many_tokens"
+    assert "more than 26 tokens" in answers[0][1]["error"]["message"]
+    assert [status for status, _ in ask(service, context, long)] == [200]
+
+
+@pytest.mark.parametrize(("seconds", "tokens"), [(30, 30 / 0.25 * 5 * 24), (0.001, 24)])
+def test_the_tokens_of_a_batch_are_those_that_the_model_ran_at_its_best(
+    seconds: float, tokens: int, pipeline: ClassificationPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full micro-batches of the longest rows, 5 of 24 tokens in a budget of 128: a single row is always answered."""
+    monkeypatch.setattr(timeit, "repeat", lambda run, **_: [0.5, 0.25, 0.4])
+    assert pipeline.tokens_in(seconds, 24) == tokens
 
 
 def test_an_answer_that_torchserve_would_not_take_is_refused(

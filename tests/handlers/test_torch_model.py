@@ -189,8 +189,39 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device="cpu", token_budget=64)
     assert (file, type(pipeline.model), pipeline.token_budget) == (MODEL_FILE, OnnxModel, 64)
     [record] = caplog.records
-    assert record.getMessage().startswith(f"WARNING: fp16 is wrong on cpu ({GPU_FILE} answers ")
-    assert f"{MODEL_FILE} is served on the CPU" in record.getMessage()
+    assert record.getMessage().startswith(f"WARNING: {GPU_FILE} fails on cpu (answers ")
+    assert f"{MODEL_FILE} serves on the CPU" in record.getMessage()
+
+
+@pytest.mark.parametrize("message", ["CUDA error: no kernel image is available\nSearch for it", "out of memory"])
+def test_where_a_gpu_fails_while_the_model_is_loaded_the_cpu_serves(
+    message: str, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise torch.OutOfMemoryError(message) if "memory" in message else RuntimeError(message)
+
+    monkeypatch.setattr(TorchModel, "_queued", fail)
+    pipeline, file = load_checked(ClassificationPipeline, tiny_export, model_file=MODEL_FILE, device="cpu")
+    assert (file, type(pipeline.model)) == (MODEL_FILE, OnnxModel)
+    [record] = caplog.records
+    assert f"fails on cpu ({message.splitlines()[0]}): {MODEL_FILE} serves on the CPU" in record.getMessage()
+
+
+def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_not(
+    model: TorchModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from handlers.service import BatchService
+
+    def broken(*args: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    pipeline = SimpleNamespace(model=model, least_rows=lambda request: 1, encode_request=broken)
+    service = BatchService(pipeline, new_context(), 2048)
+    assert service._answered(["request"], 0.0)[0][0].code == "inference_failed"
+    monkeypatch.setattr(torch.cuda, "synchronize", broken)
+    model._device = torch.device("cuda:0")
+    with pytest.raises(SystemExit, match="CUDA has failed on cuda:0: CUDA error: an illegal"):
+        service._answered(["request"], 0.0)
 
 
 def test_a_worker_takes_the_gpu_it_was_given_if_torch_can_use_it(

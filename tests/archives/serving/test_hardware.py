@@ -36,23 +36,37 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= hardware.usable_cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize(("visible", "found"), [(None, 3), ("2,0", 2), ("0,1,2,3", 3), ("", 0), ("-1", 0)])
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, "0 1 2"),
+        ("2,0", "2 0"),
+        ("2, 0", "2 0"),
+        ("0,1,2,3", "0 1 2"),
+        ("GPU-1a1b-1,GPU-2", "1 2"),
+        ("GPU-", ""),  # which of them?
+        ("MIG-1a1b-1", ""),
+        ("NoDevFiles", ""),
+        ("", ""),
+        ("-1", ""),
+    ],
+)
 def test_gpus_are_those_that_nvidia_smi_lists_and_cuda_shows(
-    visible: str | None, found: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    visible: str | None, found: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_smi(tmp_path, gpus=3, monkeypatch=monkeypatch)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert hardware.visible_gpus() == found
+    assert hardware.visible_gpus() == found.split()
 
 
 def test_an_nvidia_smi_that_fails_or_is_missing_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
-    assert hardware.visible_gpus() == 0
+    assert hardware.visible_gpus() == []
     (tmp_path / "nvidia-smi").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert hardware.visible_gpus() == 0
+    assert hardware.visible_gpus() == []
 
 
 def test_a_torch_without_cuda_can_use_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

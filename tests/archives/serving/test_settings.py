@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> N
     addresses = {key: value for key, value in written.items() if key.endswith("_address")}
     assert all("127.0.0.1" in address for address in addresses.values())
     assert len(addresses) == 5
-    assert written["allowed_urls"].startswith("file://")
+    allowed = re.compile(written["allowed_urls"].replace("\\\\", "\\"))
+    assert allowed.fullmatch(f"file://{tmp_path}/echo.mar")
+    for other in ("/%2e%2e%2fecho.mar", "/../echo.mar", "/folder/echo.mar", "/echo", "2/echo.mar"):
+        assert not allowed.fullmatch(f"file://{tmp_path}{other}")
+    assert not allowed.fullmatch("https://example.org/echo.mar")
     assert json.loads(written["models"]) == {"echo": {"2.0": {"minWorkers": 7, "maxWorkers": 7}}}
 
 
