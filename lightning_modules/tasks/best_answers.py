@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.text.spans import Floats
+from handlers.text.spans import Floats, begun
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.answers import Answered
 from lightning_modules.tasks.task import Outputs
@@ -47,6 +47,6 @@ class BestAnswers:
             row["context"],
             tuple(row["answers"]["text"]),
             answer,
-            best.start if best else 0,
+            begun(row["context"], best.start) if best else 0,
             best.score if best else found.no_answer_score,
         )

@@ -1,5 +1,6 @@
 """Answers from outputs: each question's decoded once, and with scores of the temperature."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,22 @@ def test_other_outputs_are_decoded_for_themselves(data: QuestionData) -> None:
     kept = [answers.of(random_outputs(rows, seed), 1.0) for seed in range(5)]
     assert kept == [BestAnswers(data, "test").of(random_outputs(rows, seed), 1.0) for seed in range(5)]
     assert kept[0] != kept[1]
+
+
+def test_an_answer_whose_token_starts_at_a_combining_mark_stands_where_its_text_does(
+    tmp_path: Path, tiny_backbone: Path
+) -> None:
+    context = "what is !\u093e"  # the vowel sign is a token of its own, and belongs to the character before it
+    row = {"id": "1", "question": "who", "context": context, "answers": {"text": ["!"], "answer_start": [8]}}
+    path = tmp_path / "marks.jsonl"
+    path.write_text(json.dumps(row))
+    data = question_data(tmp_path, tiny_backbone, test_file=str(path))
+    (window,) = data.windows("test", 0)
+    (ids,) = data.tokenised["test"]["input_ids"][:]
+    logits = np.zeros(len(ids), np.float32)
+    logits[window.first + [start for start, _ in window.offsets].index(9)] = 9
+    (answered,) = BestAnswers(data, "test").of({"start_logits": [logits], "end_logits": [logits]}, 1.0)
+    assert (answered.answer, answered.start) == ("!\u093e", 8)
 
 
 def test_a_temperature_changes_scores_and_no_answers(data: QuestionData) -> None:
