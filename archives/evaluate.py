@@ -60,7 +60,7 @@ def _rows(path: Path) -> Iterator[Any]:
     try:
         with open_text(path) as file:
             if ending(path) == ".jsonl":
-                yield from map(json.loads, file)
+                yield from (json.loads(line) for line in file if line.strip())
             elif ending(path) in DELIMITERS:
                 yield from csv.DictReader(file, delimiter=DELIMITERS[ending(path)])
             else:

@@ -10,6 +10,8 @@ import asyncio
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from loadtest.errors import LoadTestError
@@ -62,6 +64,19 @@ class Connection(asyncio.Protocol, ABC):
     def abort(self) -> None:
         """Closes without a wait for what was not sent yet."""
         self._transport.abort()
+
+
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
+
+
+async def connect(factory: Callable[[], AnyConnection], url: str) -> AnyConnection:
+    """A connection to the server of an http or https URL. Raises `OSError` where there is none."""
+    address = urlsplit(url)
+    secure = address.scheme == "https"
+    port = address.port or (443 if secure else 80)
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(factory, address.hostname or "", port, ssl=secure or None)
+    return connection
 
 
 def request_bytes(plan: Plan) -> list[bytes]:

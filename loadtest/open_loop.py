@@ -18,12 +18,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from loadtest.checks import fault, refusal
-from loadtest.connection import Connection, request_bytes
+from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.generator import Generator, Meter, Run, together
 from loadtest.plan import Job
@@ -95,7 +94,7 @@ class Sender:
     async def connect(self) -> None:
         """Raises LoadTestError."""
         try:
-            self._idle = [await self._open() for _ in range(CONNECTIONS)]
+            self._idle = [await self._connected() for _ in range(CONNECTIONS)]
         except OSError as error:
             raise LoadTestError(f"{self._job.target.url} takes no connection: {error}") from error
 
@@ -146,21 +145,14 @@ class Sender:
         # On its way from here on: that a server is slow to take connections is not the generator's lateness.
         exchange.sent = time.perf_counter()
         try:
-            channel = await asyncio.wait_for(self._open(), TIMEOUT_SECONDS)
+            channel = await asyncio.wait_for(self._connected(), TIMEOUT_SECONDS)
         except (OSError, asyncio.TimeoutError) as error:
             self.finished(exchange, 0, None, f"no connection: {getattr(error, 'strerror', None) or 'not in time'}")
             return
         self._hand(exchange, channel)
 
-    async def _open(self) -> Channel:
-        address = urlsplit(self._job.target.url)
-        secure = address.scheme == "https"
-        port = address.port or (443 if secure else 80)
-        loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(
-            lambda: Channel(self), address.hostname or "", port, ssl=secure or None
-        )
-        return channel
+    async def _connected(self) -> Channel:
+        return await connect(lambda: Channel(self), self._job.target.url)
 
     def _watch(self) -> None:
         """Gives up the requests that were not answered in time, once a second."""

@@ -73,23 +73,26 @@ class Records:
         self._late: list[float] = []
         self._received: list[Recording] = []
         self._late_of_workers: list[np.ndarray] = []
+        self._watching = True
         self._cores_of_workers: dict[str, float] = {}
 
     def begin(self, **_: Any) -> None:
         self.origin = time.time()
         self._meter = Meter()
+        self._late, self._late_of_workers = [], []
 
     def end(self, **_: Any) -> None:
         """Before users are stopped and results are written, which is no load."""
         self._meter.stop()
+        self._watching = False
 
     def keep(self, name: str, response_time: float, start_time: float, exception: object, **_: Any) -> None:
         reason = None if exception is None else str(exception)
         self._recorder.add(start_time, response_time / 1000, 0.0, NUMBERS[name], reason)
 
     def watch(self) -> None:
-        """Never returns."""
-        while True:
+        """Until the test ends; what was seen before it began is forgotten."""
+        while self._watching:
             due = time.perf_counter() + PROBE_SECONDS
             gevent.sleep(PROBE_SECONDS)
             self._late.append(time.perf_counter() - due)
@@ -111,7 +114,8 @@ class Records:
         """All of it, counted from the beginning."""
         recording = merged([*self._received, self._recorder.recording()]).shifted(-self.origin)
         cores = [*self._cores_of_workers.values(), self._meter.cores()]
-        late = np.concatenate([*self._late_of_workers, np.array(self._late)])
+        # A master with workers sends nothing: that it is idle says nothing.
+        late = np.concatenate(self._late_of_workers or [np.array(self._late)])
         return Run(recording.between(0, WORK.seconds), Generator(cores, late, closed=True), self.origin)
 
 

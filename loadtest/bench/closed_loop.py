@@ -13,12 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from loadtest.checks import fault
-from loadtest.connection import Connection, request_bytes
+from loadtest.checks import fault, refusal
+from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample
@@ -29,7 +28,10 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """Latencies in milliseconds; `generator_cores` is the processor time a second that the clients took."""
+    """Of right answers, latencies in milliseconds; `requests` and `failures` (wrong answers among them) are counts.
+
+    `generator_cores` is the processor time a second that the clients took.
+    """
 
     requests_per_second: float
     p50: float
@@ -62,7 +64,7 @@ def measure_together(plans: Sequence[Plan], clients: int, seconds: float) -> Mea
     Each client sends the samples of all plans, which are for one server.
 
     Raises:
-        LoadTestError: the server closed a connection or did not answer in time.
+        LoadTestError: the server closed a connection, did not answer in time, or gave no right answer.
     """
     return asyncio.run(_measure(plans, clients, seconds))
 
@@ -71,13 +73,11 @@ async def _measure(plans: Sequence[Plan], clients: int, seconds: float) -> Measu
     begin = time.perf_counter() + WARM_UP_SECONDS
     end = begin + seconds
     requests = [request for plan in plans for request in request_bytes(plan)]
-    address = urlsplit(plans[0].target.url)
-    loop = asyncio.get_running_loop()
     connections = []
     try:
         for client in range(clients):
             factory = partial(Client, requests, _order(len(requests), client), end)
-            connections.append((await loop.create_connection(factory, address.hostname or "", address.port or 80))[1])
+            connections.append(await connect(factory, plans[0].target.url))
         await asyncio.sleep(begin - time.perf_counter())
         spent = time.process_time()
         await asyncio.sleep(end - time.perf_counter())
@@ -129,32 +129,36 @@ def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: flo
     """Figures of the exchanges that ended within the measured `seconds`; checks each answer.
 
     Raises:
-        LoadTestError: there were none.
+        LoadTestError: there were none, or none that was right.
     """
     if not exchanges:
         raise LoadTestError(f"no answer within {seconds:g} s: measure for longer")
     sent = [(sample, plan.labels) for plan in plans for sample in plan.samples]
-    latencies = np.array([exchange.done - exchange.sent for exchange in exchanges]) * 1000
+    faults = [_fault(exchange, *sent[exchange.sample]) for exchange in exchanges]
+    # Refusals come fast: they would make a server that fails look quick.
+    right = [exchange for exchange, fault in zip(exchanges, faults, strict=True) if fault is None]
+    if not right:
+        raise LoadTestError(f"none of {len(exchanges)} answers was right: {faults[0]}")
+    latencies = np.array([exchange.done - exchange.sent for exchange in right]) * 1000
     p50, p95, p99 = (round(float(value), 2) for value in np.percentile(latencies, [50, 95, 99]))
     return Measurement(
-        requests_per_second=round(len(exchanges) / seconds, 2),
+        requests_per_second=round(len(right) / seconds, 2),
         p50=p50,
         p95=p95,
         p99=p99,
         requests=len(exchanges),
-        failures=sum(_is_wrong(exchange, *sent[exchange.sample]) for exchange in exchanges),
+        failures=len(exchanges) - len(right),
         generator_cores=round(spent / seconds, 3),
     )
 
 
-def _is_wrong(exchange: Exchange, sample: Sample, labels: Sequence[str] | None) -> bool:
+def _fault(exchange: Exchange, sample: Sample, labels: Sequence[str] | None) -> str | None:
     if exchange.status != 200:
-        return True
+        return refusal(exchange.status, exchange.body)
     try:
-        answer = json.loads(exchange.body)
+        return fault(json.loads(exchange.body), sample, labels)
     except ValueError:
-        return True
-    return fault(answer, sample, labels) is not None
+        return "the answer is no JSON"
 
 
 def _order(samples: int, client: int) -> Iterator[int]:

@@ -29,7 +29,8 @@ Send = Callable[[float, float, int], Run]  # rate, seconds and a number that mak
 class Point:
     """`p50` and `p99` in milliseconds of right answers, None without any; `slow` and `failures` count requests.
 
-    `slow_at_most` is the share of slow or failed requests that the true one is not above, with `CONFIDENCE`.
+    `slow_at_most` is the share of slow or failed requests that the true one is not above, with `CONFIDENCE` over all
+    looks.
     """
 
     rate: float
@@ -86,7 +87,7 @@ def judged(runs: list[Run], rate: float, seconds: float, bound: float) -> Point:
         failures=failures,
         p50=None if p50 is None else round(1000 * p50, 3),
         p99=None if p99 is None else round(1000 * p99, 3),
-        slow_at_most=round(upper_bound(slow + failures, requests), 5) if requests else 1.0,
+        slow_at_most=round(upper_bound(slow + failures, requests, CONFIDENCE_OF_A_LOOK), 5) if requests else 1.0,
         verdict=verdict,
         why=why,
         generator_cores=own["busiest"],

@@ -12,7 +12,6 @@ STEP = 1.5
 # The bracket's upper end is at most this many times its lower one.
 PRECISION = 1.05
 LOWEST_RATE = 2.0  # that takes ten minutes to be shown
-CONFIRMATIONS = 3
 
 Try = Callable[[float], Point]
 
@@ -21,7 +20,8 @@ Try = Callable[[float], Point]
 class Search:
     """`best` is the confirmed point, None where no rate was; `points` are all, in the order they were tried.
 
-    `limited_by_generator`: a higher rate could not be tried, because the load generator was too slow for it.
+    `limited_by_generator`: a higher rate (without `best`: the last one) could not be tried, because the load generator
+    was too slow for it.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -44,16 +44,17 @@ def search(attempt: Try, first: float, report: Callable[[Point, str], None]) -> 
             low = middle
         else:
             high = middle
-    for _ in range(CONFIRMATIONS):
-        if low is None or low < LOWEST_RATE:
-            break
+    step = PRECISION
+    while low is not None and low >= LOWEST_RATE and found.best is None:
         if _keeps(attempt, low, report, found, "confirming"):
             found.best = found.points[-1]
-            break
-        high, low = low, low / PRECISION
-    above = [point for point in found.points if point.rate >= round(high, 2)]
-    found.limited_by_generator = any(point.verdict == "not valid" for point in above) and not any(
-        point.verdict in {"missed", "not shown"} for point in above
+        else:
+            high, low, step = low, low / step, step * step  # luck was nearer than a step: they grow
+    above = [point.verdict for point in found.points if point.rate >= round(high, 2)]
+    found.limited_by_generator = (
+        "not valid" in above and not {"missed", "not shown"} & set(above)
+        if found.best
+        else found.points[-1].verdict == "not valid"
     )
     return found
 

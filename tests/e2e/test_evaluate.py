@@ -34,6 +34,7 @@ def test_accuracy_is_the_share_of_rows_with_the_files_label(served: Served, serv
         ("rows.jsonl", "{", "cannot be read"),
         ("rows.csv", "", "has no rows"),
         ("rows.jsonl", '{"text": "a", "label": "b"}\n{"text": "c"}\n', "row 2 has no column 'label', it has text"),
+        ("rows.jsonl", '{"text": "a", "label": "b"}\n\n{"text": "c"}\n', "row 2 has no column 'label', it has text"),
         ("rows.jsonl", "[1]", "row 1: expected an object"),
         ("rows.csv", "label,text\na\n", "row 1 has no column 'text'"),
     ],

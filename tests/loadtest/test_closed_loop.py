@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,9 +70,19 @@ def test_answers_are_counted_and_checked() -> None:
 @pytest.mark.parametrize(
     "sample", [Sample({"text": "a"}, {"label": "b", "score": 0.9}), Sample({"text": "teapot"}, None)]
 )
-def test_wrong_answers_and_refusals_are_failures(sample: Sample) -> None:
-    result = measured([sample], clients=1)
-    assert result.failures == result.requests > 0
+def test_wrong_answers_and_refusals_are_failures_and_no_throughput(sample: Sample) -> None:
+    result = measured([Sample({"text": "b"}, None), sample], clients=1)
+    assert abs(result.failures - result.requests / 2) <= 1
+    assert result.requests_per_second == pytest.approx((result.requests - result.failures) / 0.5)
+
+
+@pytest.mark.parametrize(
+    ("sample", "reason"),
+    [(Sample({"text": "a"}, {"label": "b", "score": 0.9}), "label"), (Sample({"text": "teapot"}, None), "status 418")],
+)
+def test_a_server_without_a_right_answer_is_an_error_that_says_why(sample: Sample, reason: str) -> None:
+    with pytest.raises(LoadTestError, match=f"none of [0-9]+ answers was right: .*{reason}"):
+        measured([sample], clients=1)
 
 
 def test_several_models_are_asked_each_with_its_own_labels() -> None:
@@ -80,6 +91,24 @@ def test_several_models_are_asked_each_with_its_own_labels() -> None:
         together = measure_together(plans, 4, 0.5)
         assert 0 < together.failures < together.requests / 2
         assert measure_together(plans[:2], 4, 0.5).failures == 0
+
+
+def test_a_key_never_goes_out_unencrypted_to_an_https_url() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        received: list[bytes] = []
+
+        def take() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                received.append(connection.recv(1000))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        plan = Plan(Target(f"https://127.0.0.1:{listening.getsockname()[1]}", "key"), "m", [Sample({}, None)], None)
+        with pytest.raises(LoadTestError, match="the server failed"):
+            measure(plan, 1, 0.1)
+        thread.join()
+    assert received[0].startswith(b"\x16\x03"), "a TLS handshake"
 
 
 def test_a_server_that_hangs_up_is_an_error() -> None:

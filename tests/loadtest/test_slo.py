@@ -44,6 +44,12 @@ def test_a_rate_is_judged_by_what_chance_allows(runs: list[Run], verdict: Verdic
     assert judged(runs, 100, 20, bound=0.1).verdict == verdict
 
 
+def test_the_share_told_covers_all_looks_as_the_verdict_does() -> None:
+    points = [judged([run(2000, slow=slow)], 100, 20, 0.1) for slow in range(20)]
+    at_the_edge = [point for point in points if point.verdict == "kept"][-1]
+    assert 0.009 < at_the_edge.slow_at_most <= 0.01
+
+
 def test_an_unsure_rate_is_looked_at_again_and_a_sure_one_is_not() -> None:
     seen: list[tuple[float, int]] = []
 
@@ -122,6 +128,33 @@ def test_what_was_luck_is_not_confirmed() -> None:
     found = searched(once, 80)
     assert found.best is not None
     assert found.best.rate <= 96
+
+
+def test_where_luck_lasted_the_search_goes_on_downwards() -> None:
+    def once(rate: float) -> Verdict:
+        lucky = not seen
+        seen.append(rate)
+        return "kept" if lucky or rate <= 60 else "missed"
+
+    seen: list[float] = []
+    found = searched(once, 100)
+    assert found.best is not None
+    assert 45 < found.best.rate <= 60
+
+
+def test_a_machine_that_is_too_busy_to_confirm_anything_gives_no_result() -> None:
+    """From the first rate on that is asked for a second time."""
+    seen: set[float] = set()
+    busy: list[float] = []
+
+    def once(rate: float) -> Verdict:
+        busy.extend({rate} & seen)
+        seen.add(rate)
+        return "not valid" if busy else "missed" if rate > 100 else "kept"
+
+    found = searched(once, 60)
+    assert found.best is None
+    assert found.limited_by_generator
 
 
 def test_a_server_that_never_keeps_it_has_no_rate() -> None:
