@@ -3,43 +3,48 @@
 Every bad row is named.
 """
 
-import json
+import csv
 import math
+import zlib
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas
 import pyarrow
-from datasets import ClassLabel, Dataset, Features, Json, Value, load_dataset
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, Features, Value
 
 from lightning_modules.data.hub import load_parts
+from lightning_modules.data.row_cache import cached, digest
+from lightning_modules.data.source_files import BadRow, known_ending
+from lightning_modules.data.table_files import (
+    Columns,
+    Rows,
+    hub_rows,
+    json_line_rows,
+    json_rows,
+    parquet_rows,
+    separated_rows,
+)
 from lightning_modules.errors import UserError
 
-# Without this, the texts "NA" and "null" would be missing values.
-CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "encoding_errors": "replace"}
-FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".csv": ("csv", CSV_OPTIONS),
-    ".tsv": ("csv", {**CSV_OPTIONS, "delimiter": "\t"}),
-    ".json": ("json", {"encoding_errors": "replace"}),
-    ".jsonl": ("json", {"encoding_errors": "replace"}),
-    ".parquet": ("parquet", {}),
+__all__ = ["BadRows", "Columns", "Table", "drop_or_refuse", "good_rows", "read_hub_tables", "read_table"]
+
+FORMATS: dict[str, Callable[[Path, Columns], Rows]] = {
+    ".csv": partial(separated_rows, separator=","),
+    ".tsv": partial(separated_rows, separator="\t"),
+    ".json": json_rows,
+    ".jsonl": json_line_rows,
+    ".parquet": parquet_rows,
 }
+STRINGS = Features({name: Value("large_string") for name in ("text", "label", "complexity")})
+# `fault`: what is wrong with the row ("": nothing).
+READ = Features({"row": Value("int64"), **STRINGS, "fault": Value("string")})
 SHOWN = 5  # bad rows listed in an error
 
 BadRows = Literal["error", "drop"]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Where a file keeps what: names of the text, label and (optional) complexity column."""
-
-    text: str
-    label: str
-    complexity: str | None
 
 
 @dataclass
@@ -57,7 +62,12 @@ def read_table(path: Path, columns: Columns, bad_rows: BadRows) -> Table:
     Raises:
         UserError: no such file, an unknown format or column, or, unless they are to be dropped, bad rows.
     """
-    return _checked(path, _load(path), columns, bad_rows)
+    ending = known_ending(path, FORMATS)
+    try:
+        return _checked(path, f"{digest(path)} {ending}", FORMATS[ending](path, columns), columns, bad_rows)
+    except (csv.Error, zlib.error, ValueError, OSError, EOFError, pyarrow.ArrowException) as error:
+        cause = (str(error).strip() or "there is nothing in it").splitlines()[0]
+        raise UserError(f"{path} cannot be read as {ending[1:]}: {cause}") from error
 
 
 def read_hub_tables(name: str, columns: Columns, bad_rows: BadRows) -> dict[str, Table]:
@@ -67,7 +77,7 @@ def read_hub_tables(name: str, columns: Columns, bad_rows: BadRows) -> dict[str,
     """
     parts = {part: (Path(name) / split, rows) for part, (split, rows) in load_parts(name).items()}
     return {
-        part: _checked(path, rows, columns, bad_rows)
+        part: _checked(path, rows._fingerprint, hub_rows(path, rows, columns), columns, bad_rows)
         for part, (path, rows) in parts.items()
         if part == "train" or not _unlabelled(rows, columns.label)
     }
@@ -77,29 +87,12 @@ def _unlabelled(rows: Dataset, label: str) -> bool:
     return label in rows.column_names and set(rows.unique(label)) <= {None, -1, ""}
 
 
-def _checked(path: Path, rows: Dataset, columns: Columns, bad_rows: BadRows) -> Table:
-    for role, name in (("text", columns.text), ("label", columns.label)):
-        if name not in rows.column_names:
-            raise UserError(
-                f"{path} has no column {name!r}: set --data.{role}_column to one of {', '.join(rows.column_names)}"
-            )
-    roles = {"text": columns.text, "label": columns.label, "complexity": columns.complexity}
-    rows = rows.with_format("arrow").map(
-        _as_strings,
-        with_indices=True,
-        batched=True,
-        fn_kwargs={"roles": roles, "features": rows.features},
-        remove_columns=rows.column_names,
-        # Without this, a column of the same name would become what it was before.
-        features=Features({"row": Value("int64"), **{role: Value("large_string") for role in roles}}),
-    )
-    rows.reset_format()
-    faults = {
-        i: fault
-        for i, (text, label) in enumerate(zip(rows["text"][:], rows["label"][:], strict=True))
-        if (fault := _fault(text, label))
-    }
-    return drop_or_refuse(Table(path, rows), faults, bad_rows)
+def _checked(path: Path, source: str, found: Rows, columns: Columns, bad_rows: BadRows) -> Table:
+    rows = cached("tables", f"{source} {columns}", _strings(found, columns), READ)
+    if not len(rows):
+        raise UserError(f"{path} has no rows")
+    faults = {i: fault for i, fault in enumerate(rows["fault"][:]) if fault}
+    return drop_or_refuse(Table(path, rows.remove_columns("fault")), faults, bad_rows)
 
 
 def drop_or_refuse(table: Table, faults: dict[int, str], bad_rows: BadRows) -> Table:
@@ -128,43 +121,39 @@ def good_rows(
     return rows.select(keep)
 
 
-def known_ending(path: Path, endings: Collection[str]) -> str:
-    """The ending of an existing file's name, such as `.json`, before any `.gz`."""
-    if not path.is_file():
-        raise UserError(f"data file {path} does not exist")
-    ending = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "").lower()
-    if ending not in endings:
-        raise UserError(f"{path}: unknown format {ending!r}, expected one of {', '.join(endings)}, or these with .gz")
-    return ending
+def _strings(found: Rows, columns: Columns) -> Iterator[dict[str, Any]]:
+    """A row of `READ` for each that is found, blank for a bad one."""
+    for number, values in enumerate(found, 1):
+        try:
+            row = _row(values, columns)
+        except BadRow as fault:
+            row = {**dict.fromkeys(STRINGS, ""), "fault": str(fault)}
+        yield {"row": number, **row}
 
 
-def _as_strings(
-    batch: pyarrow.Table, indices: list[int], roles: dict[str, str | None], features: Features
-) -> dict[str, Any]:
-    columns: dict[str, list[str]] = {
-        role: _strings(batch[name], features[name]) if name and name in features else [""] * len(indices)
-        for role, name in roles.items()
-    }
-    return {
-        "row": [index + 1 for index in indices],
-        "text": columns["text"],
-        "label": [label.strip() for label in columns["label"]],
-        "complexity": [level.strip() for level in columns["complexity"]],
-    }
+def _row(values: dict[str, Any] | BadRow, columns: Columns) -> dict[str, str]:
+    if isinstance(values, BadRow):
+        raise values
+    text = _string("text", values.get(columns.text))
+    label = _string("label", values.get(columns.label)).strip()
+    complexity = _string("complexity", values.get(columns.complexity)).strip() if columns.complexity else ""
+    if not text.strip():
+        raise BadRow("empty text")
+    if not label:
+        raise BadRow("missing label")
+    return {"text": text, "label": label, "complexity": complexity, "fault": ""}
 
 
-def _strings(column: pyarrow.ChunkedArray, feature: Any) -> list[str]:
-    """Values as strings, a missing one as ""."""
-    if isinstance(feature, Json):  # values of mixed types
-        values = [None if value is None else json.loads(value) for value in column.to_pylist()]
-        return ["" if value is None else str(value) for value in values]
-    if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
-        # by way of bytes: the JSON reader lets through what is not UTF-8
-        texts = column.cast(pyarrow.large_binary()).to_pylist()
-        return ["" if text is None else text.decode(errors="replace") for text in texts]
-    if isinstance(feature, ClassLabel):
-        return ["" if value in (None, -1) else feature.int2str(value) for value in column.to_pylist()]
-    return ["" if value is None or _is_nan(value) else str(value) for value in column.to_pylist()]
+def _string(role: str, value: Any) -> str:
+    """A missing value is ""."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, list | tuple | dict):
+        raise BadRow(f"{role} is {'an object' if isinstance(value, dict) else 'a list'}: one value is needed")
+    text = "" if value is None or _is_nan(value) else str(value)
+    if not text.isascii() and ("\N{REPLACEMENT CHARACTER}" in text or _has_surrogate(text)):
+        raise BadRow("wrong encoding (not UTF-8, or half of a surrogate pair)")
+    return text
 
 
 def _is_nan(value: Any) -> bool:
@@ -172,32 +161,9 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _load(path: Path) -> Dataset:
-    ending = known_ending(path, FORMATS)
-    builder, options = FORMATS[ending]
+def _has_surrogate(text: str) -> bool:
     try:
-        if builder == "csv":
-            # All columns as strings: a guess would make the label 007 a number, or differ between chunks of a file.
-            head = pandas.read_csv(path, nrows=1, sep=options.get("delimiter", ","), encoding_errors="replace")
-            if not isinstance(head.index, pandas.RangeIndex):
-                raise UserError(f"{path}: row 1 has more fields than the header: quote texts that hold a separator")
-            if head.empty:
-                raise UserError(f"{path} has no rows")
-            options = {**options, "features": Features({str(name): Value("string") for name in head.columns})}
-        rows = load_dataset(builder, data_files=str(path), split="train", **options)
-    except (DatasetGenerationError, ValueError, OSError, StopIteration) as error:
-        cause = (str(error.__cause__ or error).strip() or "there is nothing in it").splitlines()[0]
-        raise UserError(f"{path} cannot be read as {ending[1:]}: {cause}") from error
-    if not len(rows):
-        raise UserError(f"{path} has no rows")
-    return rows
-
-
-def _fault(text: str, label: str) -> str | None:
-    if not text.strip():
-        return "empty text"
-    if not label:
-        return "missing label"
-    if "\N{REPLACEMENT CHARACTER}" in text + label:
-        return "wrong encoding (not UTF-8)"
-    return None
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

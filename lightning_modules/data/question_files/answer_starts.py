@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning_modules.data.question_files.source import BadQuestion
+from lightning_modules.data.source_files import BadRow
 
 UNKNOWN = -1
 
@@ -11,13 +11,13 @@ def checked_start(context: str, text: str, start: Any, *, required: bool) -> int
     """`start`, where the text stands there, or the one place where it stands.
 
     Raises:
-        BadQuestion: the start is no whole number; or, where it is `required`, it is missing or wrong and cannot be
+        BadRow: the start is no whole number; or, where it is `required`, it is missing or wrong and cannot be
             corrected. Otherwise that gives `UNKNOWN`.
     """
     if start is None and required:
-        raise BadQuestion("an answer has no answer_start")
+        raise BadRow("an answer has no answer_start")
     if start is not None and (isinstance(start, bool) or not isinstance(start, int)):
-        raise BadQuestion("answer_start is not a whole number")
+        raise BadRow("answer_start is not a whole number")
     if start is not None and start >= 0 and context.startswith(text, start):
         return start
     first = context.find(text)
@@ -25,7 +25,7 @@ def checked_start(context: str, text: str, start: Any, *, required: bool) -> int
         return first
     if not required:
         return UNKNOWN
-    raise BadQuestion(
+    raise BadRow(
         "an answer is not in the context"
         if first < 0
         else "answer_start does not match its text, which stands more than once in the context"

@@ -1,24 +1,17 @@
 """JSON files: SQuAD's own, `data[].paragraphs[].qas[]`, or flat rows."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from lightning_modules.data.question_files.row_files import json_lines, numbered
-from lightning_modules.data.question_files.source import BadQuestion, Found, open_text
+from lightning_modules.data.question_files.row_files import Found, line_rows, numbered
+from lightning_modules.data.source_files import BadRow, json_content
 
 
 def json_questions(path: Path) -> Found:
     """Raises `ValueError` where the file is neither."""
-    with open_text(path) as file:
-        try:
-            content = json.load(file)
-        except json.JSONDecodeError as error:
-            if error.msg != "Extra data":
-                raise
-            content = None
-    if content is None:  # JSON lines by another name, as the hub's own writer makes them
-        yield from json_lines(path)
+    content = json_content(path)
+    if content is None:
+        yield from line_rows(path)
         return
     rows = content.get("data") if isinstance(content, dict) else content
     if not isinstance(rows, list):
@@ -32,7 +25,7 @@ def _articles(articles: list[Any]) -> Found:
         at = f"data[{i}]"
         paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
         if not isinstance(paragraphs, list):
-            yield at, BadQuestion("no list of paragraphs")
+            yield at, BadRow("no list of paragraphs")
             continue
         for j, paragraph in enumerate(paragraphs):
             yield from _paragraph(f"{at}.paragraphs[{j}]", article.get("title"), paragraph)
@@ -41,12 +34,12 @@ def _articles(articles: list[Any]) -> Found:
 def _paragraph(at: str, title: Any, paragraph: Any) -> Found:
     qas = paragraph.get("qas") if isinstance(paragraph, dict) else None
     if not isinstance(qas, list):
-        yield at, BadQuestion("no list of qas")
+        yield at, BadRow("no list of qas")
         return
     for k, qa in enumerate(qas):
         place = f"{at}.qas[{k}]"
         if isinstance(qa, dict) and qa.get("id") is None:
-            yield place, BadQuestion("no id")
+            yield place, BadRow("no id")
         elif isinstance(qa, dict):
             yield place, {**qa, "title": title, "context": paragraph.get("context")}
         else:

@@ -9,17 +9,17 @@ import pyarrow
 from datasets import Dataset, Features
 
 from lightning_modules.data.hub import load_parts
-from lightning_modules.data.question_files.cache import cached, digest
 from lightning_modules.data.question_files.json_files import json_questions
-from lightning_modules.data.question_files.row_files import json_lines, numbered, parquet_rows
+from lightning_modules.data.question_files.row_files import Found, line_rows, numbered, parquet_rows
 from lightning_modules.data.question_files.rows import COLUMNS, READING, checked_rows
-from lightning_modules.data.question_files.source import Found
-from lightning_modules.data.tables import BadRows, good_rows, known_ending
+from lightning_modules.data.row_cache import cached, digest
+from lightning_modules.data.source_files import known_ending
+from lightning_modules.data.tables import BadRows, good_rows
 from lightning_modules.errors import UserError
 
 FORMATS: dict[str, Callable[[Path], Found]] = {
     ".json": json_questions,
-    ".jsonl": json_lines,
+    ".jsonl": line_rows,
     ".parquet": parquet_rows,
 }
 
@@ -80,7 +80,7 @@ def read_hub(name: str, bad_rows: BadRows = "error") -> dict[str, Questions]:
 def _read(source: str, found: Found, check_starts: bool) -> Dataset:
     """All questions, the bad ones too."""
     rows = checked_rows(found, check_starts=check_starts)
-    return cached(f"{source} {check_starts}", rows, Features({**COLUMNS, **READING}))
+    return cached("questions", f"{source} {check_starts}", rows, Features({**COLUMNS, **READING}))
 
 
 def _good(path: Path, rows: Dataset, bad_rows: BadRows) -> Questions:

@@ -6,7 +6,8 @@ from typing import Any
 from datasets import Features, List, Value
 
 from lightning_modules.data.question_files.answer_starts import checked_start, is_repaired
-from lightning_modules.data.question_files.source import BadQuestion, Found
+from lightning_modules.data.question_files.row_files import Found
+from lightning_modules.data.source_files import BadRow
 
 COLUMNS = Features(
     {
@@ -38,8 +39,8 @@ def checked_rows(found: Found, *, check_starts: bool) -> Iterator[dict[str, Any]
         try:
             row = _row(raw, place, check_starts)
             if row["id"] in seen:
-                raise BadQuestion("another question has the same id")
-        except BadQuestion as fault:
+                raise BadRow("another question has the same id")
+        except BadRow as fault:
             yield {**BLANK, "place": place, "fault": str(fault)}
         else:
             seen.add(row["id"])
@@ -47,13 +48,13 @@ def checked_rows(found: Found, *, check_starts: bool) -> Iterator[dict[str, Any]
 
 
 def _row(raw: Any, place: str, check_starts: bool) -> dict[str, Any]:
-    if isinstance(raw, BadQuestion):
+    if isinstance(raw, BadRow):
         raise raw
     if not isinstance(raw, dict):
-        raise BadQuestion("not an object")
+        raise BadRow("not an object")
     name = raw.get("id")
     if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
-        raise BadQuestion("id is neither a string nor a whole number")
+        raise BadRow("id is neither a string nor a whole number")
     title = raw.get("title")
     context, answers = _text(raw, "context"), _answers(raw)
     starts = [checked_start(context, text, start, required=check_starts) for text, start in answers]
@@ -69,12 +70,12 @@ def _row(raw: Any, place: str, check_starts: bool) -> dict[str, Any]:
 
 def _text(raw: dict[str, Any], key: str) -> str:
     if raw.get(key) is None:
-        raise BadQuestion(f"no {key}")
+        raise BadRow(f"no {key}")
     text = raw[key]
     if not isinstance(text, str):
-        raise BadQuestion(f"{key} is not a string")
+        raise BadRow(f"{key} is not a string")
     if not text.strip():
-        raise BadQuestion(f"empty {key}")
+        raise BadRow(f"empty {key}")
     return _encodable(key, text)
 
 
@@ -82,9 +83,7 @@ def _encodable(key: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadQuestion(
-            f"{key} is not valid Unicode (wrong encoding, not UTF-8, or half of a surrogate pair)"
-        ) from error
+        raise BadRow(f"{key} is not valid Unicode (wrong encoding, not UTF-8, or half of a surrogate pair)") from error
     return text
 
 
@@ -92,13 +91,13 @@ def _answers(raw: dict[str, Any]) -> list[tuple[str, Any]]:
     """Pairs of text and start as it is given, None where it is not."""
     answers = raw.get("answers")
     if answers is None:
-        raise BadQuestion("no answers")
+        raise BadRow("no answers")
     if isinstance(answers, dict):
         answers = _transposed(answers)
     if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
-        raise BadQuestion("answers are not objects with text and answer_start")
+        raise BadRow("answers are not objects with text and answer_start")
     if raw.get("is_impossible") or not answers:
-        raise BadQuestion("no answer: a span cannot be learnt from it")
+        raise BadRow("no answer: a span cannot be learnt from it")
     return [(_text(answer, "text"), answer.get("answer_start")) for answer in answers]
 
 
@@ -108,9 +107,9 @@ def _transposed(answers: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(texts, str):
         return [answers]
     if not isinstance(texts, list):
-        raise BadQuestion("answers have no list of text")
+        raise BadRow("answers have no list of text")
     if starts is None:
         return [{"text": text} for text in texts]
     if not isinstance(starts, list) or len(starts) != len(texts):
-        raise BadQuestion("answers have lists of different lengths")
+        raise BadRow("answers have lists of different lengths")
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]

@@ -3,6 +3,8 @@
 import datetime
 import gzip
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from lightning_modules.data.tables import Columns, read_table
+from lightning_modules.data.tables import Columns, read_hub_tables, read_table
 from lightning_modules.errors import UserError
 
 COLUMNS = Columns("text", "label", "complexity")
@@ -86,6 +88,106 @@ def test_bad_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
     assert table.dropped == {"empty text": 1, "missing label": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "lines", "fault"),
+    [
+        ("a.jsonl", ['{"text": "a", "label": "x"}', '{"text": "b", "la', '{"text": "c", "label": "y"}'], "not JSON"),
+        ("a.jsonl", ['{"text": "a", "label": "x"}', "[1]", '{"text": "c", "label": "y"}'], "not an object"),
+        (
+            "a.jsonl",
+            ['{"text": "a", "label": "x"}', r'{"text": "b\ud83d", "label": "x"}', '{"text": "c", "label": "y"}'],
+            "wrong encoding (not UTF-8, or half of a surrogate pair)",
+        ),
+        (
+            "a.json",
+            ['[{"text": "a", "label": "x"},', '{"text": "b", "label": [1, 5]},', '{"text": "c", "label": "y"}]'],
+            "label is a list: one value is needed",
+        ),
+        (
+            "a.jsonl",
+            ['{"text": "a", "label": "x"}', '{"text": {"en": "b"}, "label": "x"}', '{"text": "c", "label": "y"}'],
+            "text is an object: one value is needed",
+        ),
+        (
+            "a.csv",
+            ["text,label", "a,x", "b, and more,x", "c,y"],
+            "more fields than the header: quote texts that hold a separator",
+        ),
+        ("a.csv", ["text,label", "a,x", '"b,x', "c,y"], "a quote that does not close"),
+        ("a.tsv", ["text\tlabel", "a\tx", '"b\tx', "c\ty"], "a quote that does not close"),
+        ("a.tsv", ["label\ttext", "x\ta", 'x\t"b', "y\tc"], "a quote that does not close"),
+        ("a.tsv", ["text\tlabel", "a\tx", '"b\tx', "c\ty", '"d"\ty'], "a quote that does not close"),
+    ],
+)
+def test_a_broken_row_costs_only_itself(tmp_path: Path, name: str, lines: list[str], fault: str) -> None:
+    (tmp_path / name).write_text("\n".join(lines))
+    with pytest.raises(UserError, match=re.escape(f"{name}: row 2: {fault}")):
+        read_table(tmp_path / name, COLUMNS, "error")
+    table = read_table(tmp_path / name, COLUMNS, "drop")
+    assert list(table.rows["text"])[:2] == ["a", "c"]
+    assert list(table.rows["label"])[:2] == ["x", "y"]
+    assert table.dropped.total() == 1
+
+
+def test_what_other_columns_hold_does_not_matter(tmp_path: Path) -> None:
+    """More than the ten million bytes from which a schema would be guessed stand before the first that differs."""
+    first = [{"text": f"{i} " + "word " * 1000, "label": 1, "note": None, "size": 1} for i in range(2500)]
+    last = {"text": "last", "label": "one", "note": "a", "size": "large", "new": 1}
+    for ending in ("json", "jsonl"):
+        table = read_table(written(tmp_path / f"mixed.{ending}", [*first, last]), COLUMNS, "error")
+        assert table.rows["label"][:] == ["1"] * 2500 + ["one"]
+
+
+def test_dates_in_json_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = written(tmp_path / "dates.jsonl", [{"text": "2024-01-02T03:04:05Z", "label": "2024-01-02"}])
+    row = read_table(path, COLUMNS, "error").rows[0]
+    assert (row["text"], row["label"]) == ("2024-01-02T03:04:05Z", "2024-01-02")
+
+
+def test_rows_are_those_of_the_files_content_whatever_its_name_and_time(tmp_path: Path) -> None:
+    path = written(tmp_path / "t[1].csv", [{"text": "a", "label": "x"}])
+    written(tmp_path / "t1.csv", [{"text": "other", "label": "x"}])
+    assert list(read_table(path, COLUMNS, "error").rows["text"]) == ["a"]
+    before = path.stat()
+    written(path, [{"text": "b", "label": "x"}])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert list(read_table(path, COLUMNS, "error").rows["text"]) == ["b"]
+
+
+def test_a_long_text_and_an_empty_line_in_a_csv_are_read(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text("text,label\n" + "word " * 50_000 + ",a\n\n \nb,x\n")
+    assert list(map(len, read_table(tmp_path / "long.csv", COLUMNS, "error").rows["text"])) == [250_000, 1]
+
+
+def test_binary_texts_of_a_parquet_file_are_decoded(tmp_path: Path) -> None:
+    pandas.DataFrame({"text": ["été".encode(), b"plain"], "label": [b"a", "é".encode("latin-1")]}).to_parquet(
+        tmp_path / "bytes.parquet"
+    )
+    with pytest.raises(UserError, match="row 2: wrong encoding"):
+        read_table(tmp_path / "bytes.parquet", COLUMNS, "error")
+    assert list(read_table(tmp_path / "bytes.parquet", COLUMNS, "drop").rows["text"]) == ["été"]
+
+
+def test_lists_in_a_parquet_file_are_no_labels(tmp_path: Path) -> None:
+    path = written(tmp_path / "lists.parquet", [{"text": "a", "label": [1, 5]}, {"text": "b", "label": [2]}])
+    with pytest.raises(UserError, match="row 1: label is a list: one value is needed; row 2"):
+        read_table(path, COLUMNS, "error")
+
+
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [([1, 0, None], ["1", "0"]), ([1.5, 0, None], ["1.5", "0.0"]), ([1.0, float("inf"), None], ["1.0", "inf"])],
+)
+def test_integers_that_pandas_made_floats_for_a_missing_one_are_integers(
+    tmp_path: Path, labels: list[Any], read: list[str]
+) -> None:
+    path = tmp_path / "missing.parquet"
+    pandas.DataFrame({"text": ["a", "b", "c"], "label": labels}).to_parquet(path)
+    assert list(read_table(path, COLUMNS, "drop").rows["label"]) == read
+    path.rename(tmp_path / "train-00000-of-00001.parquet")  # a folder like the hub's
+    assert list(read_hub_tables(str(tmp_path), COLUMNS, "drop")["train"].rows["label"]) == read
+
+
 def test_a_file_in_another_encoding_is_named_by_row(tmp_path: Path) -> None:
     contents = {
         "csv": "text,label\nplain,a\nété,b\n",
@@ -111,9 +213,11 @@ def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> N
         ("data.xlsx", b"x", "unknown format '.xlsx'"),
         ("empty.csv", b"", "cannot be read as csv"),
         ("header.csv", b"text,label\n", "has no rows"),
-        ("empty.jsonl", b"", "cannot be read as jsonl"),
-        ("comma.csv", b"text,label\nhello, world,a\n", "row 1 has more fields than the header"),
-        ("broken.jsonl", b'{"text": "a", "label": "b"}\n{"text": ', "cannot be read as jsonl"),
+        ("empty.jsonl", b"", "has no rows"),
+        ("comma.csv", b"text,label\nhello, world,a\n", "row 1: more fields than the header"),
+        ("header.tsv", b'"text\tlabel\na\tb\n', "cannot be read as tsv: a quote that does not close"),
+        ("broken.json", b'[{"text": "a", "label": "b"}, {"text": ', "cannot be read as json"),
+        ("number.json", b"7", "cannot be read as json: expected a list of rows"),
         ("broken.csv.gz", b"not gzip", "cannot be read as csv"),
     ],
 )

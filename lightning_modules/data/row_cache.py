@@ -1,4 +1,4 @@
-"""Rows of questions in a file that is mapped into memory, named by what they were made from."""
+"""Rows of texts or questions in a file that is mapped into memory, named by what they were made from."""
 
 import hashlib
 from collections.abc import Iterable
@@ -21,11 +21,11 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def cached(source: str, rows: Iterable[dict[str, Any]], columns: Features) -> Dataset:
-    """`rows`, drawn from only where none are kept of this `source` and this folder's code."""
-    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+def cached(kind: str, source: str, rows: Iterable[dict[str, Any]], columns: Features) -> Dataset:
+    """`rows`, drawn from only where none of this `kind` are kept of this `source` and this folder's code."""
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     name = hashlib.sha256(source.encode() + code).hexdigest()
-    folder = Path(datasets.config.HF_DATASETS_CACHE) / "questions"
+    folder = Path(datasets.config.HF_DATASETS_CACHE) / kind
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.arrow"
     if not path.exists():
