@@ -17,7 +17,7 @@ from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.callbacks.step_seed import run_seed
 from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
-from lightning_modules.data.splits import with_missing_parts
+from lightning_modules.data.splits import allotted, numbered, with_missing_parts
 from lightning_modules.data.tables import BadRows, Columns, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.data.token_cache import cached_rows
 from lightning_modules.errors import UserError
@@ -40,7 +40,8 @@ class ClassificationData(LightningDataModule):
         label_column: name of the column with the label.
         complexity_column: name of the column with a second, ordinal label; null: no complexity head.
         synthetic: a generator with its settings.
-        val_share: share of the training part that becomes the missing validation part, stratified by label.
+        val_share: share of the training part that becomes the missing validation part, stratified by label; rows of
+            one text stay together.
         test_share: the same for the missing test part.
         bad_rows: `error` names rows that cannot be used; `drop` drops and counts them.
         backbone: whose tokenizer to use; linked from the model.
@@ -192,22 +193,28 @@ class ClassificationData(LightningDataModule):
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
-    """Cuts a `share` of every label's rows off, shuffled by `seed`; a label's last row stays in training.
+    """Cuts a `share` of every label's texts off, shuffled by `seed`; a label's last text stays in training.
 
-    What was dropped from the file before stays with the first.
+    All rows of a text go together; with several labels, it counts as one of the rarest. What was dropped from the file
+    before stays with the first.
     """
     generator = np.random.default_rng(seed)
-    labels = np.asarray(table.rows["label"])
-    taken: list[int] = []
-    for label in sorted(set(labels.tolist())):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        taken += rows[: min(round(len(rows) * share), len(rows) - 1)].tolist()
-    if not taken:
+    texts, labels = numbered(table.rows["text"]), numbered(table.rows["label"])
+    by_text = np.lexsort((labels, np.bincount(labels)[labels], texts))
+    _, firsts = np.unique(texts[by_text], return_index=True)
+    rows = np.sort(by_text[firsts])  # one of each text
+    shuffled = [generator.permutation(rows[labels[rows] == label]) for label in np.unique(labels)]
+    counts = allotted([len(of_label) for of_label in shuffled], share, generator)
+    chosen = np.concatenate([of_label[:count] for of_label, count in zip(shuffled, counts, strict=True)])
+    if not len(chosen):
         raise UserError(
-            f"{table.path} is too small to split off a share of {share}: give the parts as files of their own"
+            f"{table.path} is too small to split off a share of {share:g}: give the parts as files of their own"
         )
-    kept = sorted(set(range(len(labels))) - set(taken))
-    return replace(table, rows=table.rows.select(kept)), Table(table.path, table.rows.select(sorted(taken)))
+    taken = np.isin(texts, texts[chosen])
+    return (
+        replace(table, rows=table.rows.select(np.flatnonzero(~taken))),
+        Table(table.path, table.rows.select(np.flatnonzero(taken))),
+    )
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Parts that a user gave no file for, split off the training part."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +28,21 @@ def with_missing_parts(
             full["train"], full[name] = split_off(full["train"], share / left)
             left -= share
     return full
+
+
+def allotted(counts: Sequence[int], share: float, generator: np.random.Generator) -> NDArray[Any]:
+    """How many of each to take, by largest remainder: `share` of all together, and one of each at least stays.
+
+    Of equal remainders, those that come first are drawn by `generator`.
+    """
+    sizes = np.asarray(counts)
+    quotas = sizes * share
+    taken = np.floor(quotas + 1e-9).astype(int)
+    drawn = generator.permutation(len(sizes))
+    order = drawn[np.argsort((taken - quotas)[drawn].round(9), kind="stable")]
+    rising = order[taken[order] < sizes[order] - 1]
+    taken[rising[: round(quotas.sum()) - taken.sum()]] += 1
+    return taken
 
 
 def joined_groups(titles: Iterable[str], contexts: Iterable[str]) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """The data module: splits, labels, tokenisation and batches."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def module(tmp_path: Path, tiny_backbone: Path) -> Any:
 
 def test_missing_parts_are_split_off_stratified_and_the_same_each_time(module: Any) -> None:
     first, second = module().tables, module().tables
-    assert {part: len(table.rows) for part, table in first.items()} == {"train": 82, "val": 9, "test": 9}
+    assert {part: len(table.rows) for part, table in first.items()} == {"train": 80, "val": 10, "test": 10}
     texts = [text for table in first.values() for text in table.rows["text"]]
     assert len(set(texts)) == 100
     assert all(list(first[part].rows["text"]) == list(second[part].rows["text"]) for part in first)
@@ -49,6 +50,39 @@ def test_missing_parts_are_split_off_stratified_and_the_same_each_time(module: A
 def test_shares_are_of_the_whole_file(module: Any) -> None:
     sizes = {part: len(table.rows) for part, table in module(3000, test_share=0.3, val_share=0.3).tables.items()}
     assert sizes == {"train": 1200, "val": 900, "test": 900}
+
+
+def test_few_rows_of_many_labels_are_split_to_the_shares(tmp_path: Path, module: Any) -> None:
+    labels = tuple(f"label{i}" for i in range(77))
+    tables = module(train_file=write(tmp_path / "few.csv", rows(77 * 5, labels))).tables
+    assert {part: len(table.rows) for part, table in tables.items()} == {"train": 308, "val": 39, "test": 38}
+    for part in ("val", "test"):
+        assert max(Counter(tables[part].rows["label"]).values()) == 1
+    assert set(tables["train"].rows["label"]) == set(labels)
+    assert set(tables["test"].rows["label"]) != set(sorted(labels)[:38])  # drawn, not the first by name
+
+
+def test_rare_labels_are_tested_too(tmp_path: Path, module: Any) -> None:
+    few = [(f"rare {i}", f"rare{i % 10}") for i in range(40)]
+    tables = module(train_file=write(tmp_path / "rare.csv", [*rows(300), *few])).tables
+    tested = Counter(tables["test"].rows["label"])
+    assert tested.total() == 34
+    assert sum(count for label, count in tested.items() if label.startswith("rare")) == 4
+
+
+def test_rows_of_one_text_stay_together(tmp_path: Path, module: Any) -> None:
+    twice = [(text, label) for text, label in rows(60) for _ in range(2)]
+    contradicting = [(text, "d") for text, _ in rows(20)]
+    data = module(train_file=write(tmp_path / "twice.csv", [*twice, *contradicting]))
+    texts = [set(table.rows["text"]) for table in data.tables.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 60
+    assert len(texts[2]) == 6
+    assert set(data.tables["train"].rows["label"]) == {"a", "b", "c", "d"}
+
+
+def test_a_file_too_small_to_split_is_told(tmp_path: Path, module: Any) -> None:
+    with pytest.raises(UserError, match=r"too small to split off a share of 0\.1: give the parts as files"):
+        _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).tables
 
 
 def test_rows_dropped_before_the_split_are_counted(tmp_path: Path, module: Any) -> None:

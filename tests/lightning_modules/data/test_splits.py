@@ -2,7 +2,22 @@
 
 import tracemalloc
 
-from lightning_modules.data.splits import joined_groups
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightning_modules.data.splits import allotted, joined_groups
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.floats(0.01, 0.99))
+def test_the_share_is_allotted_as_evenly_as_whole_numbers_can(counts: list[int], share: float) -> None:
+    taken = allotted(counts, share, np.random.default_rng(0))
+    sizes = np.array(counts)
+    assert (taken >= 0).all()
+    assert (taken < sizes).all()
+    assert (np.abs(taken - sizes * share) < 1 + 1e-6).all()
+    if (sizes * share).sum() <= (sizes - 1).sum() and min(counts) * (1 - share) >= 1:
+        assert taken.sum() == round((sizes * share).sum())
 
 
 def test_titles_that_share_a_context_are_one_group() -> None:
