@@ -103,6 +103,7 @@ class Client:
         self._endpoint = f"{base.rstrip('/')}/predictions/{path}"
         self._timeout = timeout
         self._session = tokens.local_session() if server else requests.Session()
+        self._session.auth = self._authorized  # a header would give way to one of ~/.netrc
         adapter = HTTPAdapter(max_retries=_retry(retries), pool_maxsize=32)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -168,10 +169,13 @@ class Client:
                 return first + self._post_instances(instances[half:], offset + half)
             raise _counted_from(error, offset) from None
 
+    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization()
+        return request
+
     def _post(self, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         try:
-            headers = {"Authorization": self._authorization()}
-            response = self._session.post(self._endpoint, json=body, headers=headers, timeout=timeout or self._timeout)
+            response = self._session.post(self._endpoint, json=body, timeout=timeout or self._timeout)
         except ServerError as error:
             raise Unauthorized(str(error)) from error
         except requests.RequestException as error:

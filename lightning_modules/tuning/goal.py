@@ -19,6 +19,9 @@ DECISIVE = (
     "trainer.limit_",
     "trainer.accumulate_",
     "trainer.gradient_",
+    "trainer.overfit_",
+    "trainer.val_check_",  # validations are numbered, and compared by their number
+    "trainer.check_val_",
 )
 TEACHER = "model.init_args.teacher"
 # Of these, the rows and the weights tell, wherever they are.

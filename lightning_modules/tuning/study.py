@@ -73,7 +73,7 @@ def _create_or_load(folder: Path, url: str | None, name: str, search: Search, go
 
 def _difference(known: Mapping[str, Any], goal: Mapping[str, Any]) -> str:
     """What differs, the settings by their names."""
-    changed = [key for key in goal if key != "settings" and known[key] != goal[key]]
+    changed = [key for key in goal if key != "settings" and known.get(key) != goal[key]]
     before, now = known["settings"], goal["settings"]
     changed += sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     return ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")

@@ -16,6 +16,8 @@ from lightning_modules.run import best_checkpoint, callbacks
 from lightning_modules.tuning.space import Search, as_options
 from lightning_modules.tuning.tracked import TrackedSearch
 
+PARSER_REFUSED = 2  # argparse's exit code
+
 
 class Pruning(Callback):
     """Reports every validation to Optuna, and ends the trial where it is below the median of the earlier trials.
@@ -90,8 +92,10 @@ class Objective:
             trainer = TrialCLI(["fit", *self.arguments, *options, *place], pruning, logger).trainer
         except torch.OutOfMemoryError as error:
             raise optuna.TrialPruned("out of memory") from error
-        except SystemExit as error:  # how Lightning ends on Ctrl-C
-            raise KeyboardInterrupt from error
+        except SystemExit as error:
+            if error.code == PARSER_REFUSED:  # and said why
+                raise UserError(f"tune.space has a value that is refused: {' '.join(options)}") from error
+            raise KeyboardInterrupt from error  # how Lightning ends on Ctrl-C
         best = best_checkpoint(trainer).best_model_score
         if best is None:
             raise UserError(f"{trial_name(trial.number)} reached no validation: there is no {self.monitor}")

@@ -65,8 +65,13 @@ def serving(
 
 
 def _archives(*arguments: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "archives", *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    if result.returncode:
-        raise LoadTestError(f"python -m archives {arguments[0]} failed: {result.stderr.strip()}")
+    command = [sys.executable, "-m", "archives", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, errors = process.communicate()
+        except BaseException:
+            process.terminate()  # not killed: it ends what it has started
+            process.wait()
+            raise
+    if process.returncode:
+        raise LoadTestError(f"python -m archives {arguments[0]} failed: {errors.strip()}")

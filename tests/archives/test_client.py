@@ -29,15 +29,19 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script: Callable[[dict[str, Any]], Answer] = lambda body: (200, {"label": body["text"], "score": 1.0})
         self.bodies: list[dict[str, Any]] = []
+        self.authorization: str | None = None
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Keeps the header of the last one as `authorization`."""
+
     server: Scripted
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
+        self.server.authorization = self.headers["Authorization"]
         status, answer = self.server.script(body)
         content = json.dumps(answer).encode()
         self.send_response(status)
@@ -47,6 +51,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
+
+
+def test_the_key_is_not_replaced_by_a_password_of_the_user(
+    server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login alice password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with Client(f"http://127.0.0.1:{server.server_port}", "KEY", model="m") as client:
+        client.classify("hello")
+    assert server.authorization == "Bearer KEY"
 
 
 @pytest.fixture

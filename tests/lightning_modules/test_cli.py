@@ -216,6 +216,8 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
             "early_stopping.monitor is val_f1: give one of val_accuracy, val_loss, val_macro_f1",
         ),
         ("--early_stopping.monitor=train_los", "train_los"),
+        ("--early_stopping.monitor=val_loss", "keeps the worst val_loss: give --early_stopping.mode=min"),
+        ("--early_stopping.mode=min", "keeps the worst val_macro_f1: give --early_stopping.mode=max"),
         ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),
         ("--trainer.max_epoch=3", "max_epoch"),
         ("--model.pooling=median", "median"),

@@ -309,6 +309,16 @@ def test_the_goal_is_of_rows_and_settings_and_not_of_where_they_are_or_what_is_s
     assert json.loads(told.stdout.splitlines()[-1]) == first["data"]
 
 
+def test_a_value_that_the_settings_refuse_is_no_interrupt(
+    tmp_path: Path, arguments: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = {"tune": {"space": {"data.batch_size": {"choices": [16, "many", "more", "most"]}}}}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    with pytest.raises(SystemExit):
+        cli.main(arguments("tune", "--trials=4", f"--config={tmp_path / 'space.yaml'}"))
+    assert "tune.space has a value that is refused: --data.batch_size=m" in capsys.readouterr().err
+
+
 def test_a_students_search_is_not_taken_for_that_of_another_teacher(
     tmp_path: Path, files: dict[str, Path], tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

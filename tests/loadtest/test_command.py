@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from loadtest.bench import server
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -93,3 +97,24 @@ sys.exit(exit_code(run))
         run.terminate()
         assert run.communicate(timeout=30) == ("stopped\n", "interrupted\n")
         assert run.returncode == 130
+
+
+def test_an_interrupt_while_a_server_starts_lets_it_end_what_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(
+        f"#!/bin/sh\ntrap 'touch {tmp_path}/cleaned; exit' TERM\ntouch {tmp_path}/begun\nsleep 60 & wait\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(server, "sys", SimpleNamespace(executable=str(script)))
+
+    def interrupted(process: subprocess.Popen[str]) -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt), server.serving(tmp_path, ["m"], tmp_path / "servers"):
+        pass
+    assert (tmp_path / "cleaned").exists()
