@@ -14,7 +14,7 @@ from lightning_modules.export import files, int8
 from lightning_modules.export.benchmark import Run, compare_speed
 from lightning_modules.models.network import Network
 from lightning_modules.settings import Export
-from lightning_modules.tasks.task import Outputs, Row, Task
+from lightning_modules.tasks.task import Outputs, Row, Task, evenly
 
 SPEED_ROWS = 128
 AnyPipeline = Pipeline[Any, Any, Any]
@@ -42,22 +42,24 @@ def onnx_outputs(pipeline: AnyPipeline, rows: Sequence[Sequence[int]]) -> Output
 def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
     """Quality, size and speed of torch, ONNX and INT8, with as many threads each, and the bounds they miss.
 
-    INT8 is made by the fastest method that holds the bounds. The first `settings.check_rows` rows are compared.
+    INT8 is made by the fastest method that holds the bounds. `settings.check_rows` rows at most are compared.
     """
-    rows = task.rows[: settings.check_rows]
-    reference = {name: values[: len(rows)] for name, values in reference.items()}
+    numbers = task.checked(settings.check_rows)
+    rows = [task.rows[i] for i in numbers]
+    reference = {name: [values[i] for i in numbers] for name, values in reference.items()}
     threads = torch.get_num_threads()
     onnx: AnyPipeline = task.pipeline.load(folder, model_file=files.FP32, threads=threads)
     found = onnx_outputs(onnx, rows)
     table = {
-        "torch": task.quality(reference, reference),
-        "onnx": task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)},
+        "torch": task.quality(reference, reference, numbers),
+        "onnx": task.quality(found, reference, numbers) | {"max_logit_difference": max_difference(found, reference)},
     }
     for method in int8.METHODS:
         int8.write_int8(folder / files.FP32, folder / files.INT8, method)
         quantised: AnyPipeline = task.pipeline.load(folder, model_file=files.INT8, threads=threads)
         found = onnx_outputs(quantised, rows)
-        table["int8"] = task.quality(found, reference) | {"max_logit_difference": max_difference(found, reference)}
+        quality = task.quality(found, reference, numbers)
+        table["int8"] = quality | {"max_logit_difference": max_difference(found, reference)}
         table["int8"]["method"] = method
         misses = task.missed_int8(table["int8"], table["torch"], settings)
         if not misses:
@@ -92,7 +94,7 @@ def speed(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence
     """Latency of one row and rows a second in batches of 32, of every form, in turns on this CPU."""
     runs: dict[str, Run] = {"torch": partial(torch_outputs, network)}
     runs |= {form: partial(onnx_outputs, pipeline) for form, pipeline in pipelines.items()}
-    chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(SPEED_ROWS, len(rows)), dtype=int)]
+    chosen = [rows[i] for i in evenly(len(rows), SPEED_ROWS)]
     return {
         form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}
         for form, taken in compare_speed(runs, chosen, repeats=3, seconds=15).items()

@@ -9,7 +9,7 @@ from handlers.text.answer_metric import exact_match
 from handlers.text.spans import Floats, all_logits
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.temperature import Gaps, fit_temperature
-from lightning_modules.tasks.task import Outputs
+from lightning_modules.tasks.task import Outputs, evenly
 
 FITTED_QUESTIONS = 1000  # at most: one number needs no more, and each costs a run of the model
 
@@ -21,7 +21,7 @@ def fitted_temperature(data: QuestionData, run: Callable[[list[list[int]]], Outp
         run: gives the outputs of rows of token ids.
     """
     ranges = data.windows_of["val"]
-    chosen = np.linspace(0, len(ranges) - 1, min(FITTED_QUESTIONS, len(ranges)), dtype=int).tolist()
+    chosen = evenly(len(ranges), FITTED_QUESTIONS)
     rows = data.tokenised["val"].select([window for question in chosen for window in ranges[question]])
     outputs = run(rows["input_ids"][:])
     starts, ends = iter(outputs["start_logits"]), iter(outputs["end_logits"])

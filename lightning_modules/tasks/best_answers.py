@@ -1,6 +1,7 @@
 """The best answers to the questions of a part, from the outputs of any form of the model."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from handlers.text.spans import Floats, begun
@@ -22,13 +23,14 @@ class BestAnswers:
         # By question, temperature, and which logits; these stay here so that no others get their identity.
         self._decoded: dict[tuple[int, float, int, int], tuple[Floats, Floats, Answered]] = {}
 
-    def of(self, outputs: Outputs, temperature: float) -> list[Answered]:
-        """Those to the questions that have all their windows among the outputs."""
-        starts, ends = outputs["start_logits"], outputs["end_logits"]
+    def of(self, outputs: Outputs, temperature: float, questions: Sequence[int] | None = None) -> list[Answered]:
+        """Those to `questions`, by default to all; the outputs are of their windows."""
+        windows = self.data.windows_of[self.part]
+        starts, ends = iter(outputs["start_logits"]), iter(outputs["end_logits"])
         return [
-            self._answer(question, starts[rows.start : rows.stop], ends[rows.start : rows.stop], temperature)
-            for question, rows in enumerate(self.data.windows_of[self.part])
-            if rows.stop <= len(starts)
+            self._answer(question, list(islice(starts, count)), list(islice(ends, count)), temperature)
+            for question in (range(len(windows)) if questions is None else questions)
+            for count in [len(windows[question])]
         ]
 
     def _answer(self, question: int, starts: Sequence[Floats], ends: Sequence[Floats], temperature: float) -> Answered:

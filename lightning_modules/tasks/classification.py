@@ -62,8 +62,8 @@ class ClassificationTask(Task):
     def figures(self, outputs: Outputs) -> dict[str, float]:
         return classification_metrics(self._labelled(outputs))
 
-    def quality(self, outputs: Outputs, reference: Outputs) -> Row:
-        return label_quality(outputs, reference, self.targets)
+    def quality(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
+        return label_quality(outputs, reference, self.targets[rows])
 
     def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
         return missed_label_bounds(int8, torch, settings)
@@ -93,7 +93,7 @@ def label_quality(outputs: Outputs, reference: Outputs, targets: NDArray[np.int6
     same = {name: best[name] == np.stack(values).argmax(axis=1) for name, values in reference.items()}
     return {
         "rows": len(best["logits"]),
-        "accuracy": float((best["logits"] == targets[: len(best["logits"])]).mean()),
+        "accuracy": float((best["logits"] == targets).mean()),
         **{AGREEMENTS[name]: float(equal.mean()) for name, equal in same.items()},
     }
 

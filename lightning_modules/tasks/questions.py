@@ -18,7 +18,7 @@ from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.settings import Export
 from lightning_modules.tasks.answer_temperature import fitted_temperature
 from lightning_modules.tasks.best_answers import BestAnswers
-from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
+from lightning_modules.tasks.task import Outputs, Row, Task, evenly, missed_by_few
 
 GOLDEN_WINDOWS = 96  # of all golden requests: an archive's check runs them as one batch, whose rows are limited
 
@@ -58,11 +58,16 @@ class QuestionTask(Task):
     def figures(self, outputs: Outputs) -> dict[str, float]:
         return self._figures(self._answered(outputs))
 
-    def quality(self, outputs: Outputs, reference: Outputs) -> Row:
+    def checked(self, limit: int) -> list[int]:
+        """The windows of whole questions."""
+        windows = self.data.windows_of["test"]
+        questions = even_questions([len(rows) for rows in windows], limit)
+        return [row for question in questions for row in windows[question]]
+
+    def quality(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
         """`exact_match`, `f1`, and `agreement`: the share of questions with torch's answer."""
-        found, expected = self._answered(outputs), self._answered(reference)
-        if not found:
-            raise UserError("export.check_rows is less than the windows of one question: give more")
+        questions = np.unique(self.data.tokenised["test"].select(rows)["question"]).tolist()
+        found, expected = (self.answers.of(form, self.temperature, questions) for form in (outputs, reference))
         same = [one.answer == other.answer for one, other in zip(found, expected, strict=True)]
         return {"questions": len(found), **self._figures(found), "agreement": float(np.mean(same))}
 
@@ -88,6 +93,16 @@ class QuestionTask(Task):
     def _figures(answered: Sequence[Answered]) -> dict[str, float]:
         official = evaluate((one.answer, one.references) for one in answered)
         return {name: value / 100 for name, value in official.items()}
+
+
+def even_questions(counts: Sequence[int], limit: int) -> list[int]:
+    """Numbers of questions, evenly spread, that have `limit` windows together at most; `counts`: each one's windows."""
+    most = min(len(counts), limit * len(counts) // sum(counts))
+    for number in range(most, 0, -1):
+        chosen = evenly(len(counts), number)
+        if sum(counts[question] for question in chosen) <= limit:
+            return chosen
+    raise UserError("export.check_rows is less than the windows of one question: give more")
 
 
 def few_windows(counts: Sequence[int]) -> list[int]:

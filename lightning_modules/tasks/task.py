@@ -55,9 +55,13 @@ class Task(ABC):
     def figures(self, outputs: Outputs) -> dict[str, float]:
         """Those of `gated`, on all test rows."""
 
+    def checked(self, limit: int) -> list[int]:
+        """Numbers of the rows, `limit` at most, on which forms are compared: of all the part, which may be sorted."""
+        return evenly(len(self.rows), limit)
+
     @abstractmethod
-    def quality(self, outputs: Outputs, reference: Outputs) -> Row:
-        """Figures of one form on the first rows, as many as it has outputs for, and its agreement with torch's."""
+    def quality(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
+        """Figures of one form on the rows of these numbers, and its agreement with torch's."""
 
     @abstractmethod
     def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
@@ -66,6 +70,12 @@ class Task(ABC):
     @abstractmethod
     def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
         """Writes the evaluation's figures, pictures and page."""
+
+
+def evenly(count: int, limit: int) -> list[int]:
+    """Numbers below `count`, evenly spread, `limit` at most."""
+    numbers: list[int] = np.linspace(0, count - 1, min(limit, count), dtype=int).tolist()
+    return numbers
 
 
 def missed_by_few(loss: float, bound: float, rows: int) -> bool:

@@ -12,12 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
+from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.baseline import baseline_figures
 from lightning_modules.export import files, int8
-from lightning_modules.export.forms import max_difference, missed_onnx, onnx_outputs, torch_outputs
+from lightning_modules.export.forms import compare_forms, max_difference, missed_onnx, onnx_outputs, torch_outputs
+from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
-from lightning_modules.tasks.classification import label_quality, missed_label_bounds
+from lightning_modules.tasks.classification import ClassificationTask, label_quality, missed_label_bounds
 from lightning_modules.tasks.task import Row
 from tests.tiny_export import tiny_encoder, tiny_tokenizer
 from tests.tiny_qa_export import MAX_LENGTH
@@ -72,6 +74,25 @@ def test_the_exported_weights_load_into_the_same_network(tmp_path: Path) -> None
         np.testing.assert_allclose(torch_outputs(other, ROWS)[name], expected, atol=1e-6)
 
 
+def test_forms_are_compared_on_rows_of_a_whole_sorted_file(tmp_path: Path, tiny_backbone: Path) -> None:
+    path, folder = tmp_path / "sorted.csv", tmp_path / "export"
+    folder.mkdir()
+    path.write_text("text,label\n" + "hello,a\n" * 20 + "hello,b\n" * 20)
+    data = ClassificationData(*[str(path)] * 3, backbone=str(tiny_backbone), max_length=16)
+    task = ClassificationTask(Classifier(data.labels, (), data.class_counts, backbone=str(tiny_backbone)), data)
+    task.network.eval()
+    files.write_model(folder, task.network, task.tokenizer_json, max_length=16, opset=18)
+    task.write_files(folder)
+    facts = files.facts(name="sorted", version="1.0", task=task.kind, backbone=data.backbone, of_task=task.facts)
+    files.write_metadata(folder, facts)
+    outputs = {"logits": [np.float32([label == "a", label == "b"]) for label in data.tables["test"].rows["label"]]}
+    table, missed = compare_forms(folder, task, outputs, Export(check_rows=10))
+    assert table["torch"]["rows"] == 10
+    assert table["torch"]["accuracy"] == 1  # each row of the outputs met its own target
+    assert table["onnx"]["agreement"] == table["onnx"]["accuracy"] == 0.5  # all texts are the same
+    assert any("fp32 ONNX logits differ" in miss for miss in missed)
+
+
 def quantised(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000) -> Row:
     return {"rows": rows, "accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
 
@@ -110,7 +131,7 @@ def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
 def test_quality_compares_with_torch_and_with_the_targets() -> None:
     torch_side = {"logits": list(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32))}
     other = {"logits": list(np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32))}
-    targets = np.array([0, 1, 1, 1])  # of more rows than were run
+    targets = np.array([0, 1, 1])
     assert label_quality(torch_side, torch_side, targets) == pytest.approx(
         {"rows": 3, "accuracy": 2 / 3, "agreement": 1.0}
     )

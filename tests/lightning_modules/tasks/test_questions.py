@@ -1,12 +1,14 @@
-"""Golden requests: few windows in all, as an archive's check runs them as one batch."""
+"""Golden requests: few windows in all, as an archive checks them in one batch. Forms: compared on whole questions."""
 
 from pathlib import Path
 
 import pytest
 
+from lightning_modules.errors import UserError
 from lightning_modules.models.question_answering import QuestionAnswering
-from lightning_modules.tasks.questions import GOLDEN_WINDOWS, QuestionTask, few_windows
+from lightning_modules.tasks.questions import GOLDEN_WINDOWS, QuestionTask, even_questions, few_windows
 from tests.lightning_modules.data.test_question_data import question_data, write_squad
+from tests.lightning_modules.tasks.test_best_answers import random_outputs
 
 
 def test_long_contexts_give_golden_requests_of_few_windows(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -31,3 +33,32 @@ def test_long_contexts_give_golden_requests_of_few_windows(tmp_path: Path, tiny_
 )
 def test_questions_with_few_windows_are_chosen(counts: list[int], chosen: list[int]) -> None:
     assert few_windows(counts) == chosen
+
+
+def test_forms_are_compared_on_whole_questions_of_all_the_part(tmp_path: Path, tiny_backbone: Path) -> None:
+    files = {f"{part}_file": str(write_squad(tmp_path / f"{part}.json")) for part in ("val", "test")}
+    data = question_data(tmp_path, tiny_backbone, **files)
+    task = QuestionTask(QuestionAnswering(backbone=str(tiny_backbone)), data)
+    rows = task.checked(len(task.rows) // 2)
+    questions = data.tokenised["test"].select(rows)["question"][:]
+    assert (questions[0], questions[-1]) == (0, 11)
+    assert rows == [row for question in sorted(set(questions)) for row in data.windows_of["test"][question]]
+    outputs = random_outputs([task.rows[i] for i in rows])
+    quality = task.quality(outputs, outputs, rows)
+    assert quality["questions"] == len(set(questions))
+    assert quality["agreement"] == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "chosen"),
+    [([1] * 9, 3, [0, 4, 8]), ([1, 2, 1], 9, [0, 1, 2]), ([3, 1, 1, 1, 3], 6, [0, 4]), ([3, 1, 1, 1, 3], 7, [0, 2, 4])],
+)
+def test_compared_questions_are_spread_and_have_no_more_windows(
+    counts: list[int], limit: int, chosen: list[int]
+) -> None:
+    assert even_questions(counts, limit) == chosen
+
+
+def test_fewer_rows_than_a_question_has_windows_are_refused() -> None:
+    with pytest.raises(UserError, match=r"export\.check_rows is less than the windows of one question"):
+        even_questions([3, 1], 2)
