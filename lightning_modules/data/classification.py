@@ -36,7 +36,7 @@ class ClassificationData(LightningDataModule):
         val_file: validation rows; null: the part of `dataset`, or else split off the training part.
         test_file: test rows; null: the same.
         dataset: a hub name such as `stanfordnlp/sst2`, or a local folder in hub layout, in place of the training file.
-        text_column: name of the column with the text.
+        text_column: name of the column with the text; generated files have columns of their own.
         label_column: name of the column with the label.
         complexity_column: name of the column with a second, ordinal label; null: no complexity head.
         synthetic: a generator with its settings.
@@ -82,8 +82,6 @@ class ClassificationData(LightningDataModule):
         refuse_two_sources(train_file, dataset)
         self.dataset = dataset
         self.columns = Columns(text_column, label_column, complexity_column)
-        if synthetic and not train_file and not dataset:
-            self.columns = Columns("text", synthetic.label_column, synthetic.complexity_column)
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -155,16 +153,18 @@ class ClassificationData(LightningDataModule):
 
     def _read(self) -> dict[str, Table]:
         files = {part: path for part, path in self.files.items() if path is not None}
-        if "train" not in files and self.dataset is None:
-            if self.synthetic is None:
-                raise UserError(
-                    "no training data: give --data.train_file, --data.dataset, or a generator as --data.synthetic"
-                )
-            files = {**self.synthetic.write(), **files}
         read = {part: read_table(Path(path).expanduser(), self.columns, self.bad_rows) for part, path in files.items()}
-        if self.dataset is None:
-            return read
-        return with_files(read_hub_tables(self.dataset, self.columns, self.bad_rows), read)
+        if self.dataset is not None:
+            return with_files(read_hub_tables(self.dataset, self.columns, self.bad_rows), read)
+        return read if "train" in read else {**self._generated(), **read}
+
+    def _generated(self) -> dict[str, Table]:
+        if self.synthetic is None:
+            raise UserError(
+                "no training data: give --data.train_file, --data.dataset, or a generator as --data.synthetic"
+            )
+        columns = Columns("text", self.synthetic.label_column, self.synthetic.complexity_column)
+        return {part: read_table(Path(path), columns, "error") for part, path in self.synthetic.write().items()}
 
     def _known(self, train: Table, table: Table) -> Table:
         strange = {}

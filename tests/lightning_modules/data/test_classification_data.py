@@ -151,12 +151,13 @@ def test_a_complexity_that_only_the_test_file_has_is_left_alone(tmp_path: Path, 
 
 def test_a_test_file_of_ones_own_goes_with_generated_training_data(tmp_path: Path, module: Any) -> None:
     test = str(tmp_path / "mine.csv")
-    Path(test).write_text("text,intent\nhello there,conversation\n")
+    Path(test).write_text("question,kind\nhello there,conversation\n")
     data = module(
         train_file=None,
         test_file=test,
         synthetic=SyntheticIntents(str(tmp_path / "made"), 20, 0),
-        label_column="intent",
+        text_column="question",
+        label_column="kind",
     )
     assert list(data.tables["test"].rows["text"]) == ["hello there"]
     assert len(data.tables["train"].rows) == 160
