@@ -11,7 +11,9 @@ import pytest
 def write_smi(folder: Path, *, gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts it first on PATH, and hides none of its GPUs. The UUID of GPU 1 is `GPU-1a1b-1`."""
     smi = folder / "nvidia-smi"
-    smi.write_text("#!/bin/sh\n" + "".join(f"echo {i}, GPU-{i}a{i}b-{i}\n" for i in range(gpus)))
+    ours = "".join(f"echo {i}, GPU-{i}a{i}b-{i}\n" for i in range(gpus))
+    torchserves = "".join(f"echo {line}\n" for line in ("index", *range(gpus)))
+    smi.write_text(f"#!/bin/sh\nif [ $1 = --query-gpu=index ]\nthen {torchserves}else {ours}fi\n")
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
