@@ -208,7 +208,8 @@ def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     chosen = np.concatenate([of_label[:count] for of_label, count in zip(shuffled, counts, strict=True)])
     if not len(chosen):
         raise UserError(
-            f"{table.path} is too small to split off a share of {share:g}: give the parts as files of their own"
+            f"{table.path} has too few different texts to split off a share of {share:g}: "
+            "give the parts as files of their own"
         )
     taken = np.isin(texts, texts[chosen])
     return (
