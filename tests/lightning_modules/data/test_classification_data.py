@@ -81,7 +81,7 @@ def test_rows_of_one_text_stay_together(tmp_path: Path, module: Any) -> None:
 
 
 def test_a_file_with_too_few_texts_to_split_is_told(tmp_path: Path, module: Any) -> None:
-    with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the parts as files"):
+    with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the parts"):
         _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).tables
 
 
