@@ -32,7 +32,9 @@ def test_every_config_instantiates(
     configs = [f"--config={CONFIGS / file}.yaml" for file in files]
     smaller = SMALLER.get(files[0], [])
     if name == "hub/sentiment":  # the labels come from the data
-        (tmp_path / "sst2.csv").write_text("sentence,label\n" + "fine,positive\nbad,negative\n" * 10)
+        (tmp_path / "sst2.csv").write_text(
+            "sentence,label\n" + "".join(f"fine {i},positive\nbad {i},negative\n" for i in range(10))
+        )
         smaller = [f"--data.train_file={tmp_path / 'sst2.csv'}", "--data.dataset=null"]
     made = cli.BundleCLI(args=[*configs, *own, *synthetic, *smaller], run=False, **cli.SETTINGS)
     assert made.model.network is not None
