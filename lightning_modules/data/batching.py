@@ -1,5 +1,6 @@
 """Batches of similar lengths, padded to their own longest row."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -17,23 +18,26 @@ POOL_BATCHES = 32
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Shuffled row numbers in which each run of `batch_size` has similar lengths.
+    """Shuffled row numbers in which each run of `batch_size` has similar lengths; every row `passes` times.
 
     The order depends on `seed` and `epoch()` alone, so that a resumed run sees what an uninterrupted one would have.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, epoch: Callable[[], int], passes: int = 1
+    ) -> None:
         self.lengths = np.asarray(lengths)
+        self.passes = passes
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) * self.passes
 
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng([self.seed, self.epoch()])
-        order = generator.permutation(len(self.lengths))
+        order = np.concatenate([generator.permutation(len(self.lengths)) for _ in range(self.passes)])
         pool = self.batch_size * POOL_BATCHES
         batches: list[np.ndarray] = []
         for start in range(0, len(order), pool):
@@ -76,12 +80,18 @@ def training_loader(
     batch_size: int,
     seed: int,
     collate: Callable[[list[Any]], dict[str, Tensor]],
+    least_steps: int = 1,
 ) -> ResumableLoader:
-    """Batches of similar lengths for the trainer of `data`, `batch_size` rows on each device."""
+    """Batches of similar lengths for the trainer of `data`, `batch_size` rows on each device.
+
+    An epoch goes over all rows as often as `least_steps` of the optimiser take.
+    """
     # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
     devices = data.trainer.world_size if data.trainer else 1
+    accumulated = data.trainer.accumulate_grad_batches if data.trainer else 1
+    passes = math.ceil(least_steps * accumulated * batch_size * devices / len(lengths))
     sampler = LengthGroupedSampler(
-        lengths, batch_size * devices, seed, lambda: data.trainer.current_epoch if data.trainer else 0
+        lengths, batch_size * devices, seed, lambda: data.trainer.current_epoch if data.trainer else 0, passes
     )
     return ResumableLoader(
         rows,

@@ -47,6 +47,7 @@ class ClassificationData(LightningDataModule):
         backbone: whose tokenizer to use; linked from the model.
         max_length: tokens a text is cut to, special tokens included.
         batch_size: rows of a training batch on each device.
+        least_steps: of an epoch; so few rows that they make fewer are gone through several times in one.
         seed: of the splits; the order of the training rows is of `seed_everything`.
     """
 
@@ -66,6 +67,7 @@ class ClassificationData(LightningDataModule):
         backbone: str = EMBEDDED,
         max_length: int = 128,
         batch_size: int = 32,
+        least_steps: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -77,6 +79,7 @@ class ClassificationData(LightningDataModule):
         self.backbone = backbone
         self.max_length = max_length
         self.batch_size = batch_size
+        self.least_steps = least_steps
         self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
         refuse_two_sources(train_file, dataset)
@@ -137,7 +140,7 @@ class ClassificationData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"]
         lengths = [len(ids) for ids in rows["input_ids"][:]]
-        return training_loader(self, rows, lengths, self.batch_size, run_seed(), collate)
+        return training_loader(self, rows, lengths, self.batch_size, run_seed(), collate, self.least_steps)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())

@@ -34,6 +34,7 @@ def topics_options(runs: Path, backbone: Path, data: Path, epochs: int = 2) -> l
         f"--data.train_file={data}",
         "--data.max_length=16",
         "--data.batch_size=16",
+        "--data.least_steps=1",
         f"--trainer.max_epochs={epochs}",
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",

@@ -205,6 +205,14 @@ def test_the_sampler_covers_every_row_and_depends_on_the_epoch_alone() -> None:
     assert order[0] == list(LengthGroupedSampler(lengths, 8, 0, lambda: 0))
 
 
+def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
+    """40 of 50 rows are for training: 2.5 batches of 16, four times."""
+    once, often = (module(50, batch_size=16, least_steps=steps).train_dataloader() for steps in (1, 10))
+    assert (len(once), len(often)) == (3, 10)
+    seen = Counter(row for batch in often for row in batch["row"].tolist())
+    assert seen == dict.fromkeys(range(40), 4)
+
+
 def test_the_sampler_puts_similar_lengths_together() -> None:
     lengths = [i % 50 for i in range(1000)]
     order = list(LengthGroupedSampler(lengths, 10, 0, lambda: 0))
