@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import timeit
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -226,7 +227,8 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
     def tokens_in(self, seconds: float, length: int) -> int:
         """How many tokens are run in that time, at least one row; by full micro-batches of rows of `length` tokens."""
         rows = [[1] * length] * self._fitting(length)
-        least = min(timeit.repeat(lambda: self.logits(rows), number=1, repeat=3))
+        # Of this thread alone: other workers are loaded at the same time, and take the cores from each other.
+        least = min(timeit.repeat(lambda: self.logits(rows), timer=time.thread_time, number=1, repeat=3))
         return max(length, int(seconds / least * len(rows) * length))
 
     def _fitting(self, length: int) -> int:
