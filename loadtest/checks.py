@@ -22,6 +22,16 @@ def fault(answer: Any, sample: Sample, labels: Collection[str] | None) -> str | 
     return reason
 
 
+def answer_fault(status: int, body: bytes | None, sample: Sample, labels: Collection[str] | None) -> str | None:
+    """The same of a whole HTTP answer: refused, no JSON, or wrong."""
+    if status != 200:
+        return refusal(status, body)
+    try:
+        return fault(json.loads(body or b""), sample, labels)
+    except ValueError:
+        return "the answer is no JSON"
+
+
 def refusal(status: int, body: bytes | None) -> str:
     """A refused request by its status and the error's code; status 0 is no answer at all."""
     if not status:

@@ -7,7 +7,6 @@ of that second, as its users would see it; a closed loop would send none of them
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
 import select
 import selectors
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.checks import fault, refusal
+from loadtest.checks import answer_fault
 from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.generator import Generator, Meter, Run, together
@@ -115,7 +114,7 @@ class Sender:
 
     def finished(self, exchange: Exchange, status: int, body: bytes | None, error: str | None = None) -> None:
         done = time.perf_counter()
-        reason = error or self._fault(exchange, status, body)
+        reason = error or self._fault(exchange.model, exchange.sample, status, body)
         self.recorder.add(
             exchange.due - self._begin, done - exchange.due, exchange.sent - exchange.due, exchange.model, reason
         )
@@ -162,18 +161,10 @@ class Sender:
                 channel.give_up()
         self._watching = asyncio.get_running_loop().call_later(1, self._watch)
 
-    def _fault(self, exchange: Exchange, status: int, body: bytes | None) -> str | None:
-        if status != 200:
-            return refusal(status, body)
-        return self._checked(exchange.model, exchange.sample, body or b"")
-
     @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - one sender lives as long as its process
-    def _checked(self, model: int, sample: int, body: bytes) -> str | None:
+    def _fault(self, model: int, sample: int, status: int, body: bytes | None) -> str | None:
         plan = self._job.plans[model]
-        try:
-            return fault(json.loads(body), plan.samples[sample], plan.labels)
-        except ValueError:
-            return "the answer is no JSON"
+        return answer_fault(status, body, plan.samples[sample], plan.labels)
 
 
 @dataclass(slots=True)

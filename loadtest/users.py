@@ -17,7 +17,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from loadtest.checks import fault, refusal
+from loadtest.checks import answer_fault
 from loadtest.generator import Generator, Meter, Run
 from loadtest.plan import JOB, RESULT, Job
 from loadtest.recording import Recorder, Recording, merged, unpacked
@@ -42,15 +42,7 @@ class ModelUser(FastHttpUser):
         (plan,) = random.choices(WORK.plans, WORK.shares)
         sample, body = random.choice(REQUESTS[NUMBERS[plan.path]])
         with self.client.post(plan.path, data=body, headers=HEADERS, catch_response=True) as response:
-            if response.status_code != 200:
-                response.failure(refusal(response.status_code, response.content))
-                return
-            try:
-                answer = response.json()
-            except ValueError:
-                response.failure("the answer is no JSON")
-                return
-            if reason := fault(answer, sample, plan.labels):
+            if reason := answer_fault(response.status_code, response.content, sample, plan.labels):
                 response.failure(reason)
 
 

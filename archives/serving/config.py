@@ -64,7 +64,7 @@ def _of_models(models: Iterable[StoredModel], settings: Settings) -> Mapping[str
 
 
 def _escaped(value: str) -> str:
-    """Java reads a properties file as Latin-1, where a backslash starts an escape and `\\uXXXX` is UTF-16."""
+    """Java reads a properties file as Latin-1, where a backslash starts an escape and `\\u0041` is a unit of UTF-16."""
     units = value.replace("\\", "\\\\").encode("utf-16-be")
     codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)

@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
-from itertools import takewhile
 from pathlib import Path
 
 SMI_SECONDS = 20
@@ -42,9 +41,13 @@ def visible_gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         return list(uuids)
-    numbers = (_number(name.strip(), uuids) for name in named.split(","))
-    # CUDA stops at the first that is none: an empty string and -1 hide all.
-    return [number for number in takewhile(lambda number: number is not None, numbers) if number is not None]
+    found = []
+    for name in named.split(","):
+        number = _number(name.strip(), uuids)
+        if number is None:
+            break  # as CUDA does: an empty string and -1 hide all
+        found.append(number)
+    return found
 
 
 def _number(name: str, uuids: Mapping[str, str]) -> str | None:

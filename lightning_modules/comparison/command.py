@@ -11,7 +11,7 @@ from lightning_modules.comparison.examples import examples_of_file, examples_of_
 from lightning_modules.comparison.figures import comparison_rows
 from lightning_modules.comparison.models import find_models
 from lightning_modules.conditions import why_skipped
-from lightning_modules.data.tables import Columns
+from lightning_modules.data.table_files import Columns
 from lightning_modules.evaluation.comparison_report import as_text, write_comparison
 
 MAX_LENGTH = 128

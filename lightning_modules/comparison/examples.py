@@ -15,7 +15,8 @@ from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.described import data_module
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.questions import QuestionData
-from lightning_modules.data.tables import Columns, read_table
+from lightning_modules.data.table_files import Columns
+from lightning_modules.data.tables import read_table
 from lightning_modules.errors import UserError
 
 

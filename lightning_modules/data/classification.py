@@ -18,7 +18,8 @@ from lightning_modules.callbacks.step_seed import run_seed
 from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.splits import allotted, numbered, with_missing_parts
-from lightning_modules.data.tables import BadRows, Columns, Table, drop_or_refuse, read_hub_tables, read_table
+from lightning_modules.data.table_files import Columns
+from lightning_modules.data.tables import BadRows, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.data.token_cache import cached_rows
 from lightning_modules.errors import UserError
 from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json

@@ -30,8 +30,6 @@ from lightning_modules.data.table_files import (
 )
 from lightning_modules.errors import UserError
 
-__all__ = ["BadRows", "Columns", "Table", "drop_or_refuse", "good_rows", "read_hub_tables", "read_table"]
-
 FORMATS: dict[str, Callable[[Path, Columns], Rows]] = {
     ".csv": partial(separated_rows, separator=","),
     ".tsv": partial(separated_rows, separator="\t"),

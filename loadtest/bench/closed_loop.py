@@ -7,7 +7,6 @@ checked after the measurement. The load test proper uses Locust.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -16,11 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from loadtest.checks import fault, refusal
+from loadtest.checks import answer_fault
 from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
-from loadtest.samples import Sample
 
 WARM_UP_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
@@ -134,9 +132,9 @@ def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: flo
     if not exchanges:
         raise LoadTestError(f"no answer within {seconds:g} s: measure for longer")
     sent = [(sample, plan.labels) for plan in plans for sample in plan.samples]
-    faults = [_fault(exchange, *sent[exchange.sample]) for exchange in exchanges]
+    faults = [answer_fault(exchange.status, exchange.body, *sent[exchange.sample]) for exchange in exchanges]
     # Refusals come fast: they would make a server that fails look quick.
-    right = [exchange for exchange, fault in zip(exchanges, faults, strict=True) if fault is None]
+    right = [exchange for exchange, reason in zip(exchanges, faults, strict=True) if reason is None]
     if not right:
         raise LoadTestError(f"none of {len(exchanges)} answers was right: {faults[0]}")
     latencies = np.array([exchange.done - exchange.sent for exchange in right]) * 1000
@@ -150,15 +148,6 @@ def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: flo
         failures=len(exchanges) - len(right),
         generator_cores=round(spent / seconds, 3),
     )
-
-
-def _fault(exchange: Exchange, sample: Sample, labels: Sequence[str] | None) -> str | None:
-    if exchange.status != 200:
-        return refusal(exchange.status, exchange.body)
-    try:
-        return fault(json.loads(exchange.body), sample, labels)
-    except ValueError:
-        return "the answer is no JSON"
 
 
 def _order(samples: int, client: int) -> Iterator[int]:

@@ -9,7 +9,8 @@ import pytest
 from handlers.text.answer_metric import evaluate
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.question_files import read_questions
-from lightning_modules.data.tables import Columns, read_table
+from lightning_modules.data.table_files import Columns
+from lightning_modules.data.tables import read_table
 from lightning_modules.evaluation.baseline import baseline_figures
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))

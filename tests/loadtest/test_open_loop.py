@@ -99,7 +99,7 @@ def test_requests_that_nobody_answers_are_given_up(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_the_generator_sends_late_counts_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_loop, "fault", lambda *_: time.sleep(0.5))  # once: the one answer is remembered
+    monkeypatch.setattr(open_loop, "answer_fault", lambda *_: time.sleep(0.5))  # once: the one answer is remembered
     monkeypatch.setattr(open_loop, "WARM_UP_SECONDS", 0.0)
     with stub(Behaviour()) as url:
         done = asyncio.run(open_loop._send(job(url, 100, 2), np.random.default_rng(0), 0))

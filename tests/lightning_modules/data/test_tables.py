@@ -12,7 +12,8 @@ import pandas
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from lightning_modules.data.tables import Columns, read_hub_tables, read_table
+from lightning_modules.data.table_files import Columns
+from lightning_modules.data.tables import read_hub_tables, read_table
 from lightning_modules.errors import UserError
 
 COLUMNS = Columns("text", "label", "complexity")
