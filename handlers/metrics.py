@@ -1,13 +1,16 @@
 """TorchServe custom metrics, with the names and units of configs/serving/metrics.yaml.
 
-Each emitted metric is one log line, which TorchServe's frontend reads.
+TorchServe's frontend reads them from a worker's standard output, a line each.
 """
 
 from __future__ import annotations
 
+import logging
+import socket
+import time
 from collections.abc import Mapping
-from typing import Any
 
+logger = logging.getLogger(__name__)
 UNITS = {
     # Emitted once, by a worker that has loaded its model.
     "gauge": {
@@ -24,34 +27,34 @@ UNITS = {
         "batch_kilotokens": "kilotokens",
     },
     "counter": {
-        "rows_total": "count",
-        "tokens_total": "count",
-        "padded_tokens_total": "count",
-        "rejected_requests_total": "count",
+        "rows_total": "Count",
+        "tokens_total": "Count",
+        "padded_tokens_total": "Count",
+        "rejected_requests_total": "Count",
     },
 }
 
 
 class BatchMetrics:
-    """Emits through the metrics cache of a TorchServe context."""
+    """Emits the lines of a batch in one piece, where TorchServe's own metrics cache would write each by itself.
 
-    def __init__(self, cache: Any, model_name: str) -> None:
-        # Imported here: the rest of the handler runs where TorchServe is not installed.
-        from ts.metrics.metric_type_enum import MetricTypes
+    The form of a line is ts/metrics/caching_metric.py's of TorchServe 0.12.0.
+    """
 
-        # A server with a metrics.yaml of its own may not declare them.
-        declared = set(cache.cache_keys())
-        for kind, units in UNITS.items():
-            for name, unit in units.items():
-                if f"{kind}:{name}" not in declared:
-                    cache.add_metric_to_cache(name, unit, ["ModelName", "Level"], MetricTypes(kind))
-        self._metrics = {
-            name: cache.get_metric(name, MetricTypes(kind)) for kind, units in UNITS.items() for name in units
+    def __init__(self, model_name: str) -> None:
+        end = f"#ModelName:{model_name},Level:Model|#type:{{}}|#hostname:{socket.gethostname()}"
+        self._forms = {
+            name: (f"[METRICS]{name}.{unit}:", f"|{end.format(kind.upper())}")
+            for kind, units in UNITS.items()
+            for name, unit in units.items()
         }
-        self._dimensions = [model_name, "Model"]
 
     def emit(self, values: Mapping[str, float]) -> None:
         """Emits values by metric name. Counters that did not move are left out."""
+        now = int(time.time())
+        lines = []
         for name, value in values.items():
             if value or name not in UNITS["counter"]:
-                self._metrics[name].add_or_update(round(value, 6), self._dimensions)
+                start, end = self._forms[name]
+                lines.append(f"{start}{round(value, 6)}{end},{now}")
+        logger.info("\n".join(lines))

@@ -33,7 +33,7 @@ class BatchService:
         self.max_batch_rows = max_batch_rows
         self.max_batch_tokens = max_batch_tokens
         self.batch_size = context.system_properties["batch_size"]
-        self.metrics = BatchMetrics(context.metrics, context.model_name) if context.metrics else None
+        self.metrics = BatchMetrics(context.model_name) if context.metrics else None
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """One JSON text a request row, in order; a row that is wrong gets its own status and error."""

@@ -1,8 +1,7 @@
-"""A batch under TorchServe's own context and metrics: good and wrong rows, failures, logs and metrics."""
+"""A batch under TorchServe's own context and metrics: good and wrong rows, failures, logs."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import timeit
@@ -11,32 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ts.context import Context, RequestProcessor
-from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.context import Context
 
 import handlers.service
 from handlers.base_pipeline import EncodedBatch, Outputs
-from handlers.metrics import UNITS
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.service import BatchService
+from tests.handlers.torchserve import ask, new_context
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
-
-METRICS_YAML = Path(__file__).parents[2] / "configs" / "serving" / "metrics.yaml"
-
-
-def new_context() -> Context:
-    metrics = MetricsCacheYamlImpl(str(METRICS_YAML))
-    metrics.initialize_cache()
-    return Context("tiny", "", {}, 4, None, "0.12.0", metrics=metrics, model_yaml_config={})
-
-
-def ask(service: BatchService, context: Context, *bodies: Any) -> list[tuple[int, Any]]:
-    """Status and parsed answer of each row."""
-    context.request_processor = [RequestProcessor({}) for _ in bodies]
-    texts = service.handle([{"body": body} for body in bodies], context)
-    assert all(context.get_response_content_type(i) == "application/json" for i in range(len(bodies)))
-    return [(context.get_response_status(i)[0], json.loads(text)) for i, text in enumerate(texts)]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +104,7 @@ def test_an_answer_that_torchserve_would_not_take_is_refused(
 
 
 def test_the_limit_of_an_answer_is_below_the_servers() -> None:
-    settings = (METRICS_YAML.parent / "config.properties").read_text()
+    settings = Path("configs/serving/config.properties").read_text()
     [limit] = re.findall(r"^max_response_size=(\d+)$", settings, re.MULTILINE)
     assert int(limit) > handlers.service.MAX_ANSWER_BYTES
 
@@ -196,17 +178,6 @@ def test_answers_that_would_fill_the_memory_are_refused_before_they_are_kept(
     assert [status for status, _ in ask(service, context, many | {"questions": ["who wrote it?"]})] == [200]
 
 
-def test_metrics_count_windows(
-    qa: QuestionAnsweringPipeline, context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        ask(BatchService(qa, context, 100), context, ASKED, {"questions": ["how", "what"], "context": "the fox"})
-    values = emitted(caplog)
-    batch = qa.encode([qa.parse(ASKED)])
-    assert values["rows_total"] == 2 + 1 + 1
-    assert values["tokens_total"] == batch.tokens + 2 * 6
-
-
 class Wrapped:
     """The real pipeline; a subclass spoils one step."""
 
@@ -262,59 +233,3 @@ def test_texts_of_good_and_wrong_requests_are_not_logged(
     with caplog.at_level(logging.DEBUG):
         ask(service, context, "secret words", b'{"text": "secret words"', {"secret": 1}, {"text": ["secret"]})
     assert "secret" not in caplog.text + "".join(capfd.readouterr())
-
-
-def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:
-    lines = (
-        re.match(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|#ModelName:tiny,Level:Model\|", m) for m in caplog.messages
-    )
-    return {match[1]: float(match[2]) for match in lines if match}
-
-
-def test_each_batch_emits_its_metrics_once(
-    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        ask(service, context, {"text": "hello"}, {"instances": [{"text": "hello"}, {"text": "hello hello"}]}, b"")
-    values = emitted(caplog)
-    assert values.keys() == {*UNITS["histogram"], *UNITS["counter"]}
-    assert len([message for message in caplog.messages if message.startswith("[METRICS]")]) == len(values)
-    assert values["batch_fill"] == 3 / 4
-    assert (values["rows_total"], values["rejected_requests_total"]) == (3, 1)
-    assert (values["tokens_total"], values["padded_tokens_total"]) == (3 + 3 + 4, 12)
-    assert values["padding_ratio"] == pytest.approx(2 / 12, abs=1e-6)
-    assert values["batch_kilotokens"] == 0.012
-    steps = values["encode_seconds"] + values["run_seconds"] + values["decode_seconds"]
-    assert 0 < steps <= values["handler_seconds"]
-
-
-def test_a_batch_without_rejections_emits_no_rejection_counter(
-    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        ask(service, context, "hello")
-    assert "rejected_requests_total" not in emitted(caplog)
-
-
-@pytest.mark.parametrize("fell_back", [False, True])
-def test_whether_fp32_serves_by_fall_back_is_told_either_way(
-    fell_back: bool, service: BatchService, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert service.metrics
-    with caplog.at_level(logging.INFO):
-        service.metrics.emit({"serving_fp32_fallback": fell_back})
-    assert emitted(caplog) == {"serving_fp32_fallback": fell_back}
-
-
-def test_every_metric_is_declared_for_torchserve(caplog: pytest.LogCaptureFixture, context: Context) -> None:
-    declared = set(context.metrics.cache_keys())
-    assert {f"{kind}:{name}" for kind, units in UNITS.items() for name in units} <= declared
-
-
-def test_metrics_that_the_server_does_not_declare_are_added(tmp_path: Path, pipeline: ClassificationPipeline) -> None:
-    own = tmp_path / "metrics.yaml"
-    own.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [ModelName, Level]}]}")
-    context = new_context()
-    context.metrics = MetricsCacheYamlImpl(str(own))
-    context.metrics.initialize_cache()
-    assert ask(BatchService(pipeline, context, 2048), context, "hello")[0][0] == 200

@@ -21,7 +21,7 @@ from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.torch_model import TorchModel
-from tests.handlers.test_service import ask, new_context
+from tests.handlers.torchserve import ask, new_context
 from tests.tiny_export import MAX_LENGTH, SENTENCES
 from tests.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
 

@@ -1,0 +1,102 @@
+"""What a batch tells TorchServe's frontend: each value once, in the lines that TorchServe's own metrics write."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from ts.context import Context
+from ts.metrics.metric_type_enum import MetricTypes
+
+from handlers import metrics
+from handlers.metrics import UNITS, BatchMetrics
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.service import BatchService
+from tests.handlers.torchserve import ask, new_context
+from tests.tiny_qa_export import CONTEXT, QUESTIONS
+
+
+def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:
+    """The values by name, of the one record that a batch's lines come in."""
+    [record] = [message for message in caplog.messages if message.startswith("[METRICS]")]
+    lines = [re.match(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|", line) for line in record.splitlines()]
+    return {match[1]: float(match[2]) for match in lines if match}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_export: Path) -> ClassificationPipeline:
+    return ClassificationPipeline.load(tiny_export)
+
+
+@pytest.fixture
+def context() -> Context:
+    return new_context()
+
+
+@pytest.fixture
+def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
+    return BatchService(pipeline, context, 2048)
+
+
+def test_each_batch_emits_its_metrics_once(
+    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        ask(service, context, {"text": "hello"}, {"instances": [{"text": "hello"}, {"text": "hello hello"}]}, b"")
+    values = emitted(caplog)
+    assert values.keys() == {*UNITS["histogram"], *UNITS["counter"]}
+    assert values["batch_fill"] == 3 / 4
+    assert (values["rows_total"], values["rejected_requests_total"]) == (3, 1)
+    assert (values["tokens_total"], values["padded_tokens_total"]) == (3 + 3 + 4, 12)
+    assert values["padding_ratio"] == pytest.approx(2 / 12, abs=1e-6)
+    assert values["batch_kilotokens"] == 0.012
+    steps = values["encode_seconds"] + values["run_seconds"] + values["decode_seconds"]
+    assert 0 < steps <= values["handler_seconds"]
+
+
+def test_a_batch_without_rejections_emits_no_rejection_counter(
+    service: BatchService, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        ask(service, context, "hello")
+    assert "rejected_requests_total" not in emitted(caplog)
+
+
+@pytest.mark.parametrize("fell_back", [False, True])
+def test_whether_fp32_serves_by_fall_back_is_told_either_way(
+    fell_back: bool, service: BatchService, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert service.metrics
+    with caplog.at_level(logging.INFO):
+        service.metrics.emit({"serving_fp32_fallback": fell_back})
+    assert emitted(caplog) == {"serving_fp32_fallback": fell_back}
+
+
+def test_metrics_count_windows(tiny_qa_export: Path, context: Context, caplog: pytest.LogCaptureFixture) -> None:
+    qa = QuestionAnsweringPipeline.load(tiny_qa_export)
+    asked = {"question": QUESTIONS[0], "context": CONTEXT}  # two windows
+    with caplog.at_level(logging.INFO):
+        ask(BatchService(qa, context, 100), context, asked, {"questions": ["how", "what"], "context": "the fox"})
+    values = emitted(caplog)
+    batch = qa.encode([qa.parse(asked)])
+    assert values["rows_total"] == 2 + 1 + 1
+    assert values["tokens_total"] == batch.tokens + 2 * 6
+
+
+def test_the_lines_are_those_of_torchserves_own_metrics(
+    context: Context, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which hold only metrics that configs/serving/metrics.yaml declares."""
+    monkeypatch.setattr(metrics.time, "time", lambda: 1234567.8)
+    values = {name: number + 0.25 for number, name in enumerate(name for units in UNITS.values() for name in units)}
+    with caplog.at_level(logging.INFO):
+        for kind, units in UNITS.items():
+            for name in units:
+                context.metrics.get_metric(name, MetricTypes(kind)).add_or_update(values[name], ["tiny", "Model"])
+        own = caplog.messages[:]
+        caplog.clear()
+        BatchMetrics("tiny").emit(values)
+    assert caplog.messages == ["\n".join(own)]
