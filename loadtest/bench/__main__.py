@@ -10,7 +10,7 @@ row (its model on one core, and on every core), and the bound: the model alone o
 plain handler needs the weights in runs/<model>/export/hf and is left out without them.
 
 Texts are the archive's golden requests together with others as long as people write (mixed), or short or long ones made
-of them; each length takes about 9 minutes a model with the other options as they are. The servers are started for the
+of them; each length takes about 10 minutes a model with the other options as they are. The servers are started for the
 measurement; leave the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be
 answered in them. Writes bench.json, bench.md (see markdown.py) and bench.png, and ends with 1 when an answer was wrong.
 """
@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.arguments import REPORTS
 from loadtest.bench.texts import NAMES
+from loadtest.bench.timing import add_timing, timing
 from loadtest.command import exit_code
 from loadtest.json_file import write_json
 from loadtest.packages import require
@@ -47,20 +49,19 @@ def _bench(arguments: argparse.Namespace) -> int:
     from loadtest.bench.report import draw, table
     from loadtest.bench.rows import failures
 
-    machine = environment()
+    machine, asked_timing = environment(), timing(arguments)
     samples = {arguments.texts.name: read_texts(arguments.texts)} if arguments.texts else {}
     options = Options(
         arguments.store,
         arguments.runs,
         sorted(arguments.clients),
-        arguments.seconds,
-        arguments.repeats,
+        asked_timing,
         arguments.lengths,
         samples,
         arguments.profiles,
     )
     models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
-    asked = {name: getattr(arguments, name) for name in ("clients", "seconds", "repeats")}
+    asked = {"clients": arguments.clients, **asdict(asked_timing)}
     content = {"environment": machine, "asked": asked, "models": models}
     out = arguments.out / "bench"
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -84,8 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, metavar="NAME")
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 64, 256], metavar="N")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
-    parser.add_argument("--repeats", type=int, default=3)
+    add_timing(parser)
     parser.add_argument(
         "--profiles", nargs="*", default=["latency", "throughput"], help="beside the default one (default: %(default)s)"
     )

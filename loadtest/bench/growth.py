@@ -5,7 +5,7 @@
 
 One of them grows at a time; see sweeps.py for how the others stand. `tokens` are those of a text, as far as the model
 reads, or of the context of a question. Models served at once are copies of the archive. With the options as they are it
-takes about 11 minutes; leave the machine alone meanwhile. Writes growth.json, with the memory of all workers, and
+takes about 12 minutes; leave the machine alone meanwhile. Writes growth.json, with the memory of all workers, and
 growth.png, and ends with 1 when an answer was wrong.
 """
 
@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from loadtest.arguments import REPORTS
+from loadtest.bench.timing import add_timing, timing
 from loadtest.command import exit_code
 from loadtest.json_file import write_json
 from loadtest.packages import require
@@ -41,11 +43,11 @@ def _grow(arguments: argparse.Namespace) -> int:
     from loadtest.bench.growth_report import draw, table
     from loadtest.bench.sweeps import CLIENTS, Ranges, grow
 
-    machine = environment()
+    machine, asked_timing = environment(), timing(arguments)
     of_options = (arguments.workers or up_to(machine["cores"]), arguments.clients, arguments.tokens, arguments.copies)
     ranges = Ranges(*map(sorted, of_options))
-    found = grow(arguments.model, arguments.store, ranges, arguments.seconds, arguments.repeats, _progress)
-    asked = {"seconds": arguments.seconds, "repeats": arguments.repeats, "clients": CLIENTS}
+    found = grow(arguments.model, arguments.store, ranges, asked_timing, _progress)
+    asked = {**asdict(asked_timing), "clients": CLIENTS}
     content: dict[str, Any] = {"environment": machine, "model": arguments.model, "asked": asked, **found}
     folder = arguments.out or REPORTS / "growth" / arguments.model
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,8 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", **numbers, default=[1, 4, 16, 64, 256, 512])
     parser.add_argument("--tokens", **numbers, default=[8, 16, 32, 64, 128, 256, 512], help="of a text or context")
     parser.add_argument("--copies", **numbers, default=[1, 2, 3, 4], help="of the archive, served at once")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
-    parser.add_argument("--repeats", type=int, default=3)
+    add_timing(parser)
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--out", type=Path, help="default: loadtest/reports/growth/<model>")
     return parser

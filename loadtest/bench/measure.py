@@ -18,6 +18,7 @@ from loadtest.bench.closed_loop import WARM_UP_SECONDS, Measurement, measure_tog
 from loadtest.bench.numbers import rate
 from loadtest.bench.setups import Setup, Starter
 from loadtest.bench.texts import named
+from loadtest.bench.timing import Timing
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample, read_golden
@@ -55,7 +56,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` of each measurement; `profiles` beside the default one.
+    """`profiles` beside the default one.
 
     `lengths` are names of the lengths of requests; `samples`, requests of a file by its name, take their place.
     """
@@ -63,8 +64,7 @@ class Options:
     store: Path
     runs: Path
     clients: Sequence[int]
-    seconds: float
-    repeats: int
+    timing: Timing
     lengths: Sequence[str]
     samples: Mapping[str, list[Sample]]
     profiles: Sequence[str]
@@ -77,7 +77,7 @@ def compare(model: str, options: Options, report: Callable[[str], None]) -> Resu
     Raises:
         LoadTestError: no archive, a request that the model refuses, or a server did not start or failed.
     """
-    archive = options.store / f"{model}.mar"
+    archive, timing = options.store / f"{model}.mar", options.timing
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary, contextlib.ExitStack() as running:
         root = Path(temporary)
         folder = root / "model"
@@ -91,15 +91,17 @@ def compare(model: str, options: Options, report: Callable[[str], None]) -> Resu
             model, options.store, options.runs, root, texts, options.clients, options.profiles, running, report
         )
         setups = list(starter.start())
-        report(f"{model}: about {_minutes(setups, results, options):.0f} minutes")
-        for repeat, (kind, turns) in product(range(1, options.repeats + 1), results.texts.items()):
+        report(f"{model}: about {_minutes(setups, results, timing):.0f} minutes")
+        for setup in setups:
+            warm_up(list(setup.plans.values()), max(setup.clients), timing.warm_up)
+        for repeat, (kind, turns) in product(range(1, timing.repeats + 1), results.texts.items()):
             where = f"{model}, {kind} texts, turn {repeat}"
-            rows_a_second = rows_per_second(folder, rows[kind], options.seconds, setups[0].server.workers)
+            rows_a_second = rows_per_second(folder, rows[kind], timing.seconds, setups[0].server.workers)
             turns.bound.append(round(rows_a_second * turns.work.requests / turns.work.rows, 2))
             report(f"{where}: bound {rate(turns.bound[-1])} requests/s")
             for setup in setups:
                 for clients in setup.clients:
-                    measurement = in_own_process([setup.plans[kind]], clients, options.seconds)
+                    measurement = in_own_process([setup.plans[kind]], clients, timing.seconds)
                     turns.setups.setdefault(setup.name, {}).setdefault(clients, []).append(measurement)
                     report(f"{where}: {setup.name}, {clients} clients: {line(measurement)}")
                 _keep_peak(results.memory.setdefault(setup.name, {}), setup.server.worker_memory())
@@ -126,10 +128,16 @@ def in_own_process(plans: Sequence[Plan], clients: int, seconds: float) -> Measu
         return process.submit(measure_together, plans, clients, seconds).result()
 
 
-def _minutes(setups: Sequence[Setup], results: Results, options: Options) -> float:
+def warm_up(plans: Sequence[Plan], clients: int, seconds: float) -> None:
+    """Asks a new server before it is measured, see `Timing`."""
+    in_own_process(plans, clients, seconds)
+
+
+def _minutes(setups: Sequence[Setup], results: Results, timing: Timing) -> float:
     """Without the start of each measurement's process, about a second."""
     measurements = 1 + sum(len(setup.clients) for setup in setups)
-    return measurements * len(results.texts) * options.repeats * (options.seconds + WARM_UP_SECONDS) / 60
+    measured = measurements * len(results.texts) * timing.repeats * (timing.seconds + WARM_UP_SECONDS)
+    return (len(setups) * timing.warm_up + measured) / 60
 
 
 def _keep_peak(peak: dict[str, float], now: Mapping[str, float]) -> None:

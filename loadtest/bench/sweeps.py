@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from loadtest.bench.archive import pack_as, unpack
 from loadtest.bench.figures import of_repeats
-from loadtest.bench.measure import Work, in_own_process, line, rows_of
+from loadtest.bench.measure import Work, in_own_process, line, rows_of, warm_up
 from loadtest.bench.server import Served, serving
 from loadtest.bench.texts import longest_of, of_tokens
+from loadtest.bench.timing import Timing
 from loadtest.plan import Plan
 from loadtest.samples import Sample, read_golden, read_labels
 
@@ -46,8 +47,7 @@ class Sweeps:
     model: str
     store: Path
     folder: Path
-    seconds: float
-    repeats: int
+    timing: Timing
     report: Callable[[str], None]
 
     def workers(self, counts: Sequence[int]) -> Iterator[Entry]:
@@ -97,30 +97,31 @@ class Sweeps:
         """Golden requests to the model itself, where nothing else is said."""
         return Plan(server.target, model or self.model, samples or self.golden, read_labels(self.archive))
 
-    def serving(self, models: list[str], store: Path, workers: str = "auto") -> AbstractContextManager[Served]:
-        """A server of its own files."""
+    @contextmanager
+    def serving(self, models: list[str], store: Path, workers: str = "auto") -> Iterator[Served]:
+        """A server of its own files, warmed up."""
         files = Path(tempfile.mkdtemp(prefix="server-", dir=self.folder))
-        return serving(store, models, files, workers=workers)
+        with serving(store, models, files, workers=workers) as server:
+            warm_up([self.plan(server, model=name) for name in models], CLIENTS, self.timing.warm_up)
+            yield server
 
     def _entry(self, name: str, number: int, server: Served, plans: Sequence[Plan], clients: int = CLIENTS) -> Entry:
         measured = []
-        for _ in range(self.repeats):
-            measured.append(in_own_process(plans, clients, self.seconds))
+        for _ in range(self.timing.repeats):
+            measured.append(in_own_process(plans, clients, self.timing.seconds))
             self.report(f"{self.model}, {name} {number}: {line(measured[-1])}")
         memory = {"models": len(plans), **server.all_workers_memory()}
         return {name: number, **of_repeats(measured), "memory_mib": memory}
 
 
-def grow(
-    model: str, store: Path, ranges: Ranges, seconds: float, repeats: int, report: Callable[[str], None]
-) -> dict[str, Any]:
+def grow(model: str, store: Path, ranges: Ranges, timing: Timing, report: Callable[[str], None]) -> dict[str, Any]:
     """The entries by what grows, and what a golden request is for the model.
 
     Raises:
         LoadTestError: no archive, a request that the model refuses, or a server did not start or failed.
     """
     with tempfile.TemporaryDirectory(prefix="growth-") as temporary:
-        sweeps = Sweeps(model, store, Path(temporary), seconds, repeats, report)
+        sweeps = Sweeps(model, store, Path(temporary), timing, report)
         unpack(sweeps.archive, sweeps.unpacked)
         work = work_of(sweeps.unpacked, sweeps.golden)
         growth = {"workers": list(sweeps.workers(ranges.workers))}

@@ -13,7 +13,7 @@ from tests.e2e.conftest import MODEL, QA
 
 pytestmark = pytest.mark.e2e
 
-SHORT = ("--seconds", "0.3", "--repeats", "1")
+SHORT = ("--seconds", "0.3", "--warm-up", "0.3", "--repeats", "1")
 
 
 def run(module: str, *options: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,31 @@
+"""How long servers are measured, and warmed up before."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """`seconds` of each measurement, `warm_up` seconds of each server before its first.
+
+    A new server's Java compiles what it runs often, and takes cores from the workers for it (EXPERIMENTS.md).
+    """
+
+    seconds: float
+    warm_up: float
+    repeats: int
+
+
+def add_timing(parser: argparse.ArgumentParser) -> None:
+    """The options that `timing` reads."""
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
+    of_warm_up = "seconds of each server before its first measurement, no fewer than of that (default: 15)"
+    parser.add_argument("--warm-up", type=float, default=15, metavar="SECONDS", help=of_warm_up)
+    parser.add_argument("--repeats", type=int, default=3)
+
+
+def timing(arguments: argparse.Namespace) -> Timing:
+    """As asked for."""
+    return Timing(arguments.seconds, max(arguments.warm_up, arguments.seconds), arguments.repeats)
