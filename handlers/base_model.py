@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from handlers.text.packing import Limits
+
 Logits = dict[str, NDArray[np.float32]]
 TokenLogits = dict[str, list[NDArray[np.float32]]]
 # Of one micro-batch: row numbers, tokens with padding, outputs by name.
@@ -16,13 +18,13 @@ EMPTY = np.empty(0, np.float32)
 
 
 class Model(ABC):
-    """A subclass runs micro-batches of at most `budget` padded tokens and `max_rows` rows."""
+    """A subclass runs micro-batches within the limits."""
 
-    def run(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[Logits, int]:
+    def run(self, rows: Sequence[Sequence[int]], limits: Limits) -> tuple[Logits, int]:
         """Outputs [rows, classes] by name, in the order of `rows`, and the tokens run, padding included."""
         logits: Logits = {}
         padded_tokens = 0
-        for batch, size, outputs in self._batches(rows, budget, max_rows):
+        for batch, size, outputs in self._batches(rows, limits):
             padded_tokens += size
             for name, values in outputs.items():
                 if name not in logits:
@@ -30,11 +32,11 @@ class Model(ABC):
                 logits[name][batch] = values
         return logits, padded_tokens
 
-    def run_tokens(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> tuple[TokenLogits, int]:
+    def run_tokens(self, rows: Sequence[Sequence[int]], limits: Limits) -> tuple[TokenLogits, int]:
         """The same for outputs [rows, tokens]: of each row [its tokens], without those of its padding."""
         logits: TokenLogits = {}
         padded_tokens = 0
-        for batch, size, outputs in self._batches(rows, budget, max_rows):
+        for batch, size, outputs in self._batches(rows, limits):
             padded_tokens += size
             for name, values in outputs.items():
                 of_rows = logits.setdefault(name, [EMPTY] * len(rows))
@@ -46,7 +48,7 @@ class Model(ABC):
         """Called after a failure: ends the process where the model can run no more."""
 
     @abstractmethod
-    def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterable[Batch]:
+    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterable[Batch]:
         """Every row in one micro-batch."""
 
 

@@ -17,13 +17,15 @@ from handlers.base_model import Model
 from handlers.onnx_model import OnnxModel
 from handlers.settings import HandlerSettings
 from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
+from handlers.text.packing import Limits
 from handlers.text.payload import Payload
 from handlers.text.request import Request
 
 MODEL_FILE = "model_int8.onnx"
 FP32_FILE = "model.onnx"
 GPU_FILE = "model_fp16.pt2"
-MAX_ROWS = 16  # of one micro-batch: enough to keep one core's arithmetic busy
+# Enough rows to keep a core's arithmetic busy, no more tokens than stay in its cache; a run costs as much as 8 tokens.
+LIMITS = Limits(tokens=256, rows=16, padding=8)
 
 
 class Row(Protocol):
@@ -103,14 +105,11 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
     """
 
     settings: ClassVar[type[HandlerSettings]] = HandlerSettings
-    # Padded tokens of one micro-batch, where the settings do not say.
-    usual_budget: ClassVar[int]
     # Tokens of the rows that a new pipeline is run with on a CPU, beside the longest that it takes.
     usual_lengths: ClassVar[tuple[int, ...]]
 
     model: Model
-    token_budget: int
-    max_rows: int
+    limits: Limits
 
     @classmethod
     def load(
@@ -119,15 +118,14 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         *,
         model_file: str = MODEL_FILE,
         threads: int = 1,
-        token_budget: int | None = None,
-        max_rows: int = MAX_ROWS,
+        limits: Limits = LIMITS,
         device: str | None = None,
         **own: int,
     ) -> AnyPipeline:
         """Reads an exported (or unpacked) model folder and runs it once per shape; `own`: settings of the task.
 
         With a `device` as torch names it, model_fp16.pt2 is run on it, in micro-batches of a GPU's size: `model_file`,
-        `threads`, `token_budget` and `max_rows` are those of the CPU.
+        `threads` and `limits` are those of the CPU.
 
         Raises `FileNotFoundError` for a missing file, `ValueError` where the files do not fit the model.
         """
@@ -135,14 +133,13 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         fields: dict[str, Any] = {**cls.read(folder, metadata), **own}
         longest = metadata["max_length"]
         if device is None:
-            budget = cls.usual_budget if token_budget is None else token_budget
-            pipeline = cls(OnnxModel(folder / model_file, threads), budget, max_rows, **fields)
+            pipeline = cls(OnnxModel(folder / model_file, threads), limits, **fields)
             lengths: Iterable[int] = cls.usual_lengths
         else:
             from handlers import torch_model
 
             model = torch_model.TorchModel(folder / GPU_FILE, device, longest)
-            pipeline = cls(model, torch_model.TOKEN_BUDGET, torch_model.MAX_ROWS, **fields)
+            pipeline = cls(model, torch_model.LIMITS, **fields)
             lengths = range(torch_model.STEP, longest, torch_model.STEP)
         pipeline.check(pipeline.warm_up(sorted({min(length, longest) for length in (*lengths, longest)})))
         return pipeline
@@ -233,7 +230,7 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
 
     def _fitting(self, length: int) -> int:
         """Rows of `length` tokens in a full micro-batch."""
-        return max(1, min(self.max_rows, self.token_budget // length))
+        return max(1, min(self.limits.rows, self.limits.tokens // length))
 
     @abstractmethod
     def _encoded(self, instances: Sequence[Instance]) -> Iterable[EncodedInstance[Instance, AnyRow]]:

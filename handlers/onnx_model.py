@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 
 from handlers.base_model import Batch, Model, pad
-from handlers.text.packing import pack
+from handlers.text.packing import Limits, pack
 
 
 class OnnxModel(Model):
@@ -24,8 +24,8 @@ class OnnxModel(Model):
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterator[Batch]:
-        for batch in pack([len(row) for row in rows], budget, max_rows):
+    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterator[Batch]:
+        for batch in pack([len(row) for row in rows], limits):
             ids, mask = pad([rows[i] for i in batch])
             outputs = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask})
             yield batch, ids.size, dict(zip(self._outputs, outputs, strict=True))

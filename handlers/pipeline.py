@@ -24,7 +24,6 @@ from handlers.text.tokenization import Encoded, TextEncoder
 class ClassificationPipeline(Pipeline[TextInstance, Encoded, NDArray[np.float32]]):
     """`labels` and `complexity_labels` stand in the order of the logits; the second is empty without that head."""
 
-    usual_budget: ClassVar[int] = 128  # more would not stay in a core's cache
     usual_lengths: ClassVar[tuple[int, ...]] = (8, 32)
 
     encoder: TextEncoder
@@ -55,7 +54,7 @@ class ClassificationPipeline(Pipeline[TextInstance, Encoded, NDArray[np.float32]
         return [EncodedInstance(instance, [row], row.truncated) for instance, row in zip(instances, rows, strict=True)]
 
     def logits(self, rows: Sequence[Sequence[int]]) -> tuple[Logits, int]:
-        return self.model.run(rows, self.token_budget, self.max_rows)
+        return self.model.run(rows, self.limits)
 
     def _answers(self, outputs: Outputs[TextInstance, Encoded, NDArray[np.float32]]) -> list[dict[str, Any]]:
         instances = outputs.batch.instances

@@ -40,7 +40,6 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
     """`n_best` spans at most are listed, of `max_answer_tokens` tokens at most; `temperature`: see `best_spans`."""
 
     settings: ClassVar[type[HandlerSettings]] = QuestionAnsweringSettings
-    usual_budget: ClassVar[int] = 256  # a window alone keeps a core busy, short ones are put together
     usual_lengths: ClassVar[tuple[int, ...]] = (64, 160)
 
     encoder: WindowEncoder
@@ -90,7 +89,7 @@ class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]
         return EncodedInstance(instance, windows[: self.max_windows], truncated)
 
     def logits(self, rows: Sequence[Sequence[int]]) -> tuple[TokenLogits, int]:
-        return self.model.run_tokens(rows, self.token_budget, self.max_rows)
+        return self.model.run_tokens(rows, self.limits)
 
     def characters(self, answer: Mapping[str, Any]) -> int:
         return sum(len(one["answer"]) for one in answer["top_k"])

@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from handlers.text.packing import Limits
+
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """`token_budget` and `max_rows` bound the padded tokens and rows of a micro-batch, `max_batch_rows` the rows of all
-    requests of a TorchServe batch; `threads` are ONNX Runtime's. A task's own settings are fields of a subclass.
+    """`token_budget`, `max_rows` and `max_padding` are the limits of a micro-batch.
+
+    `max_batch_rows` bounds the rows of all requests of a TorchServe batch; `threads` are ONNX Runtime's. A task's own
+    settings are fields of a subclass.
     """
 
     model_file: str
     token_budget: int
     max_rows: int
+    max_padding: int
     max_batch_rows: int
     threads: int
 
@@ -40,4 +45,7 @@ class HandlerSettings:
 
     def of_pipeline(self) -> dict[str, Any]:
         """The keyword arguments of a pipeline's `load`."""
-        return {name: value for name, value in asdict(self).items() if name != "max_batch_rows"}
+        own = asdict(self)
+        limits = Limits(own.pop("token_budget"), own.pop("max_rows"), own.pop("max_padding"))
+        del own["max_batch_rows"]
+        return {**own, "limits": limits}

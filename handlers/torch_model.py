@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -14,12 +15,11 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 
 from handlers.base_model import Batch, Model, pad
-from handlers.text.packing import pack
+from handlers.text.packing import Limits, pack
 
 logger = logging.getLogger(__name__)
-# Of one micro-batch. A GPU is only busy with far more than what a core's cache holds.
-TOKEN_BUDGET = 16384
-MAX_ROWS = 512
+# A GPU is only busy with far more than what a core's cache holds, and no padding makes it wait as long as another run.
+LIMITS = Limits(tokens=16384, rows=512, padding=16384)
 # Widths are multiples of it: tensor cores want them so, and the allocator meets the same shapes again.
 STEP = 8
 # So long micro-batches stay smaller after the memory was full: another process may have taken it for a while.
@@ -53,7 +53,7 @@ class TorchModel(Model):
         self._most_tokens = math.inf
         self._smaller_until = 0.0
 
-    def _batches(self, rows: Sequence[Sequence[int]], budget: int, max_rows: int) -> Iterator[Batch]:
+    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterator[Batch]:
         """Micro-batches that do not fit into the memory are halved.
 
         Raises `torch.OutOfMemoryError` where a single row does not fit.
@@ -61,7 +61,7 @@ class TorchModel(Model):
         if monotonic() > self._smaller_until:
             self._most_tokens = math.inf
         widths = [min(-(-len(row) // STEP) * STEP, self._longest) for row in rows]
-        waiting = pack(widths, int(min(budget, self._most_tokens)), max_rows)
+        waiting = pack(widths, replace(limits, tokens=int(min(limits.tokens, self._most_tokens))))
         done: list[tuple[list[int], int, dict[str, Tensor]]] = []
         while waiting:
             batch = waiting.pop()  # the longest first: what it leaves free is enough for the others

@@ -59,7 +59,8 @@ def whole_batches(folder: Path) -> dict[str, int]:
     """
     profiles = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))
     rows = profiles["balanced"][metadata(folder)["task"]]["batchSize"]
-    return {"max_rows": rows, "token_budget": rows * metadata(folder)["max_length"]}
+    tokens = rows * metadata(folder)["max_length"]
+    return {"max_rows": rows, "token_budget": tokens, "max_padding": tokens}
 
 
 def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:

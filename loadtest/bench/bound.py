@@ -44,7 +44,7 @@ def _keep(start: Barrier) -> None:
 
 def _run(folder: Path, rows: Rows, seconds: float, seed: int) -> float:
     settings = handler_settings(folder)
-    packed = pack([len(row) for row in rows], settings.token_budget, settings.max_rows)
+    packed = pack([len(row) for row in rows], settings.of_pipeline()["limits"])
     batches = [(len(batch), *pad([rows[i] for i in batch])) for batch in packed]
     # In their sorted order, a run that ends within a round would have seen too many short rows.
     random.Random(seed).shuffle(batches)

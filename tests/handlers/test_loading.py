@@ -13,8 +13,16 @@ from handlers.entry import check_origin
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
 from handlers.text.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
+from handlers.text.packing import Limits
 
-SECTION = {"model_file": "model_int8.onnx", "token_budget": 512, "max_rows": 32, "max_batch_rows": 64, "threads": 1}
+SECTION = {
+    "model_file": "model_int8.onnx",
+    "token_budget": 512,
+    "max_rows": 32,
+    "max_padding": 8,
+    "max_batch_rows": 64,
+    "threads": 1,
+}
 
 
 @pytest.fixture
@@ -74,7 +82,8 @@ def test_a_worker_checks_the_archive_first(folder: Path) -> None:
 
 def test_settings_are_read() -> None:
     settings = HandlerSettings.read({"batchSize": 8, "handler": SECTION})
-    assert {**settings.of_pipeline(), "max_batch_rows": settings.max_batch_rows} == SECTION
+    assert settings.max_batch_rows == 64
+    assert settings.of_pipeline() == {"model_file": "model_int8.onnx", "limits": Limits(512, 32, 8), "threads": 1}
 
 
 def test_a_task_has_settings_of_its_own() -> None:
@@ -92,7 +101,7 @@ def test_a_task_has_settings_of_its_own() -> None:
         (None, "has None, expected model_file"),
         ([1], "expected model_file"),
         ({**SECTION, "thread": 1}, "'thread'"),
-        ({"threads": 1}, "expected model_file, token_budget"),
+        ({"threads": 1}, "expected model_file, token_budget, max_rows, max_padding"),
         ({**SECTION, "threads": 0}, "handler.threads is 0"),
         ({**SECTION, "threads": True}, "handler.threads is True"),
         ({**SECTION, "token_budget": "512"}, "handler.token_budget is '512'"),

@@ -14,6 +14,7 @@ from handlers.base_model import pad
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.errors import RequestError
+from handlers.text.packing import Limits
 from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 
 
@@ -45,7 +46,7 @@ def test_each_request_gets_its_own_top_k(pipeline: ClassificationPipeline) -> No
 
 def test_rows_of_all_requests_come_back_in_order(tiny_export: Path) -> None:
     """In fp32 an answer does not depend on its neighbours, so that one by one and all together must agree."""
-    pipeline = ClassificationPipeline.load(tiny_export, model_file="model.onnx", token_budget=40, max_rows=4)
+    pipeline = ClassificationPipeline.load(tiny_export, model_file="model.onnx", limits=Limits(40, 4, 40))
     alone = [pipeline.predict([sentence])[0] for sentence in SENTENCES]
     requests = [
         {"instances": [{"text": s} for s in SENTENCES[:4]]},
@@ -60,7 +61,7 @@ def test_rows_of_all_requests_come_back_in_order(tiny_export: Path) -> None:
 
 def test_logits_equal_those_of_one_padded_run(tiny_export: Path) -> None:
     rows = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
-    logits, padded_tokens = OnnxModel(tiny_export / "model.onnx", 1).run(rows, budget=22, max_rows=2)
+    logits, padded_tokens = OnnxModel(tiny_export / "model.onnx", 1).run(rows, Limits(22, 2, 22))
     ids, mask = pad(rows)
     session = onnxruntime.InferenceSession(tiny_export / "model.onnx")
     [expected] = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})

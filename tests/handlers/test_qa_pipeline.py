@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from handlers.base_model import pad
 from handlers.onnx_model import OnnxModel
 from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.packing import Limits
 from handlers.text.question_request import parse_question
 from tests.tiny_export import SENTENCES
 from tests.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH, QUESTIONS
@@ -170,7 +171,7 @@ def test_several_questions_get_the_answers_that_each_gets_alone(pipeline: Questi
 
 
 def test_windows_of_all_requests_are_packed_and_come_back_in_order(tiny_qa_export: Path) -> None:
-    pipeline = QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx", token_budget=100, max_rows=3)
+    pipeline = QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx", limits=Limits(100, 3, 100))
     contexts = [". ".join(SENTENCES[i : i + count]) for i, count in enumerate([1, 9, 2, 5, 1, 3])]
     asked = [{"question": QUESTIONS[i % 3], "context": context} for i, context in enumerate(contexts)]
     assert [windows_of(pipeline, one) for one in asked] == [1, 3, 1, 2, 1, 1]
@@ -191,7 +192,7 @@ def test_an_answer_is_found_in_whatever_window_it_stands(pipeline: QuestionAnswe
 
 def test_logits_are_those_of_one_padded_run_without_the_padding(tiny_qa_export: Path) -> None:
     rows = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
-    logits, padded_tokens = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(rows, budget=22, max_rows=2)
+    logits, padded_tokens = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(rows, Limits(22, 2, 22))
     ids, mask = pad(rows)
     session = onnxruntime.InferenceSession(tiny_qa_export / "model.onnx")
     names = ["start_logits", "end_logits"]

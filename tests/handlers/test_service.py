@@ -85,11 +85,11 @@ def test_a_batch_of_more_tokens_than_are_answered_in_time_puts_its_longest_off(
     assert [status for status, _ in ask(service, context, long)] == [200]
 
 
-@pytest.mark.parametrize(("seconds", "tokens"), [(30, 30 / 0.25 * 5 * 24), (0.001, 24)])
+@pytest.mark.parametrize(("seconds", "tokens"), [(30, 30 / 0.25 * 10 * 24), (0.001, 24)])
 def test_the_tokens_of_a_batch_are_those_that_the_model_ran_at_its_best(
     seconds: float, tokens: int, pipeline: ClassificationPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Full micro-batches of the longest rows, 5 of 24 tokens in a budget of 128: a single row is always answered."""
+    """Full micro-batches of the longest rows, 10 of 24 tokens in a budget of 256: a single row is always answered."""
     monkeypatch.setattr(timeit, "repeat", lambda run, **_: [0.5, 0.25, 0.4])
     assert pipeline.tokens_in(seconds, 24) == tokens
 

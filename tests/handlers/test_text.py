@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from handlers.text.packing import pack
+from handlers.text.packing import Limits, pack
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from handlers.text.windows import WindowEncoder
@@ -19,21 +19,27 @@ from tests.tiny_export import MAX_LENGTH, tiny_tokenizer
 
 @given(
     lengths=st.lists(st.integers(1, 512), max_size=200),
-    budget=st.integers(1, 4096),
-    max_rows=st.integers(1, 64),
+    limits=st.builds(Limits, st.integers(1, 4096), st.integers(1, 64), st.integers(1, 4096)),
 )
-def test_packing_keeps_every_row_and_the_budget(lengths: list[int], budget: int, max_rows: int) -> None:
-    batches = pack(lengths, budget, max_rows)
+def test_packing_keeps_every_row_and_the_limits(lengths: list[int], limits: Limits) -> None:
+    batches = pack(lengths, limits)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     for batch in batches:
-        longest = max(lengths[row] for row in batch)
-        assert len(batch) == 1 or (len(batch) <= max_rows and len(batch) * longest <= budget)
+        tokens = len(batch) * max(lengths[row] for row in batch)
+        padding = tokens - sum(lengths[row] for row in batch)
+        assert len(batch) == 1 or (len(batch) <= limits.rows and tokens <= limits.tokens and padding <= limits.padding)
     in_order = [lengths[row] for batch in batches for row in batch]
     assert in_order == sorted(lengths)
 
 
-def test_rows_of_one_length_fill_the_budget() -> None:
-    assert [len(batch) for batch in pack([10] * 25, budget=100, max_rows=32)] == [10, 10, 5]
+def test_rows_of_one_length_fill_the_micro_batches() -> None:
+    assert [len(batch) for batch in pack([10] * 25, Limits(tokens=100, rows=32, padding=1))] == [10, 10, 5]
+
+
+def test_a_longer_row_joins_as_long_as_its_padding_costs_less_than_a_run() -> None:
+    lengths = [4, 5, 6, 9, 30]
+    assert pack(lengths, Limits(tokens=256, rows=16, padding=8)) == [[0, 1, 2], [3], [4]]
+    assert pack(lengths, Limits(tokens=256, rows=16, padding=12)) == [[0, 1, 2, 3], [4]]
 
 
 def test_softmax_of_large_logits_is_finite() -> None:

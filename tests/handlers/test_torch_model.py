@@ -20,6 +20,7 @@ from handlers.fallback import load_checked
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.text.packing import Limits
 from handlers.torch_model import TorchModel
 from tests.handlers.torchserve import ask, new_context
 from tests.tiny_export import MAX_LENGTH, SENTENCES
@@ -60,9 +61,9 @@ def fill_memory(model: TorchModel, monkeypatch: pytest.MonkeyPatch, fits: Callab
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: str) -> None:
-    expected, _ = OnnxModel(tiny_export / "model.onnx", 1).run(ROWS, 64, 4)
-    for budget, max_rows in ((16384, 512), (50, 3), (1, 1)):
-        logits, _ = TorchModel(tiny_export / GPU_FILE, device, MAX_LENGTH).run(ROWS, budget, max_rows)
+    expected, _ = OnnxModel(tiny_export / "model.onnx", 1).run(ROWS, Limits(64, 4, 64))
+    for limits in (torch_model.LIMITS, Limits(50, 3, 50), Limits(1, 1, 1)):
+        logits, _ = TorchModel(tiny_export / GPU_FILE, device, MAX_LENGTH).run(ROWS, limits)
         assert list(logits) == list(expected) == ["logits", "complexity_logits"]
         for name, values in expected.items():
             assert logits[name].dtype == np.float32
@@ -71,8 +72,8 @@ def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: s
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_logits_of_tokens_are_those_of_fp32_without_the_padding(tiny_qa_export: Path, device: str) -> None:
-    expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(ROWS, 64, 4)
-    logits, _ = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH).run_tokens(ROWS, 16384, 512)
+    expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(ROWS, Limits(64, 4, 64))
+    logits, _ = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH).run_tokens(ROWS, torch_model.LIMITS)
     assert list(logits) == list(expected) == ["start_logits", "end_logits"]
     for name, of_rows in expected.items():
         assert [len(values) for values in logits[name]] == [len(row) for row in ROWS]
@@ -91,38 +92,38 @@ def test_a_row_does_not_depend_on_its_padding(tiny_export: Path) -> None:
 
 
 def test_widths_repeat_and_none_is_beyond_the_longest(model: TorchModel) -> None:
-    assert model.run([[2, 3]], 100, 8)[1] == 8
-    assert model.run([[2] * 9, [2] * 16], 100, 8)[1] == 2 * 16
-    assert TorchModel.run(model, [[2] * 20], 100, 8)[1] == 24
+    assert model.run([[2, 3]], Limits(100, 8, 100))[1] == 8
+    assert model.run([[2] * 9, [2] * 16], Limits(100, 8, 100))[1] == 2 * 16
+    assert TorchModel.run(model, [[2] * 20], Limits(100, 8, 100))[1] == 24
     model._longest = 22
-    assert model.run([[2] * 22], 100, 8)[1] == 22
+    assert model.run([[2] * 22], Limits(100, 8, 100))[1] == 22
 
 
 def test_a_micro_batch_keeps_to_its_budget_with_its_padding(model: TorchModel, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens: list[int] = []
     fill_memory(model, monkeypatch, lambda rows, width: not tokens.append(rows * width))
-    model.run(ROWS, 48, 512)
+    model.run(ROWS, Limits(48, 512, 48))
     assert max(tokens) <= 48
 
 
 def test_micro_batches_that_do_not_fit_are_halved_for_a_while(
     model: TorchModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected, _ = model.run(ROWS, 16384, 512)
+    expected, _ = model.run(ROWS, torch_model.LIMITS)
     now = 1000.0
     monkeypatch.setattr(torch_model, "monotonic", lambda: now)
     ran = fill_memory(model, monkeypatch, lambda rows, width: rows * width <= 72)
-    logits, _ = model.run(ROWS, 16384, 512)
+    logits, _ = model.run(ROWS, torch_model.LIMITS)
     for name, values in expected.items():
         np.testing.assert_allclose(logits[name], values, atol=TOLERANCE)
     assert sorted(ran) == [2, 2, 4]
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2  # of 8 rows, then of 4
     assert "8 rows of 24 tokens do not fit into the memory of cpu" in caplog.text
 
-    model.run(ROWS, 16384, 512)
+    model.run(ROWS, torch_model.LIMITS)
     assert len(caplog.records) == 2, "later requests begin with what fitted"
     now += torch_model.SMALLER_SECONDS + 1
-    model.run(ROWS[:3], 16384, 512)
+    model.run(ROWS[:3], torch_model.LIMITS)
     assert ran[-1] == 3, "the memory may be free again"
 
 
@@ -151,13 +152,13 @@ def test_a_row_that_never_fits_fails_alone(
 def test_a_gpu_whose_memory_is_full_still_answers(tiny_export: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = ROWS * 64
     model = TorchModel(tiny_export / GPU_FILE, "cuda:0", MAX_LENGTH)
-    expected, _ = model.run(rows, 16384, 512)
+    expected, _ = model.run(rows, torch_model.LIMITS)
     torch.cuda.empty_cache()
     # Activations of more than 1 MiB come from blocks of 20 MiB, smaller ones from blocks of 2 MiB.
     allowed = torch.cuda.memory_reserved() + 16 * 2**20
     torch.cuda.set_per_process_memory_fraction(allowed / torch.cuda.get_device_properties(0).total_memory)
     try:
-        logits, _ = model.run(rows, 16384, 512)
+        logits, _ = model.run(rows, torch_model.LIMITS)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "do not fit into the memory of cuda:0" in caplog.text
@@ -169,10 +170,10 @@ def test_half_precision_that_answers_as_fp32_did_is_served(
     exported: tuple[Path, type[AnyPipeline]], device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, task = exported
-    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device=device, token_budget=1, max_rows=1)
+    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device=device, limits=Limits(1, 1, 1))
     assert file == GPU_FILE
     assert isinstance(pipeline.model, TorchModel)
-    assert (pipeline.token_budget, pipeline.max_rows) == (torch_model.TOKEN_BUDGET, torch_model.MAX_ROWS)
+    assert pipeline.limits == torch_model.LIMITS
     assert not caplog.records
 
 
@@ -186,8 +187,8 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     for values in program.state_dict.values():
         values.data.mul_(1e4)  # beyond what half precision holds
     torch.export.save(program, folder / GPU_FILE)
-    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device="cpu", token_budget=64)
-    assert (file, type(pipeline.model), pipeline.token_budget) == (MODEL_FILE, OnnxModel, 64)
+    pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device="cpu", limits=Limits(64, 4, 8))
+    assert (file, type(pipeline.model), pipeline.limits) == (MODEL_FILE, OnnxModel, Limits(64, 4, 8))
     [record] = caplog.records
     assert record.getMessage().startswith(f"WARNING: {GPU_FILE} fails on cpu (answers ")
     assert f"{MODEL_FILE} serves on the CPU" in record.getMessage()

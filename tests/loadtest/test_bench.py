@@ -130,7 +130,7 @@ def test_what_is_no_measurement_is_told(
 def test_a_changed_archive_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) -> None:
     archive = build_archive("tiny", tiny_runs, tmp_path / "store")
     unpack(archive, tmp_path / "before")
-    assert whole_batches(tmp_path / "before") == {"max_rows": 64, "token_budget": 64 * 24}
+    assert whole_batches(tmp_path / "before") == {"max_rows": 64, "token_budget": 64 * 24, "max_padding": 64 * 24}
     pack_with(tmp_path / "before", whole_batches(tmp_path / "before") | {"threads": 2}, tmp_path / "new" / "tiny.mar")
     unpack(tmp_path / "new" / "tiny.mar", tmp_path / "after")
     check_integrity(tmp_path / "after")
