@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,13 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
         names = columns.among(path, file.schema_arrow.names)
         fields = [file.schema_arrow.field(name) for name in names]
         features = Features.from_arrow_schema(pyarrow.schema(fields, file.schema_arrow.metadata))
-        floats = [field.name for field in fields if pyarrow.types.is_floating(field.type)]
-        whole = {name for name in floats if _was_whole(file.read([name])[name])}
+        whole = _whole(fields, lambda name: file.read([name])[name])
         yield from _arrow_rows(file.iter_batches(1000, columns=names), features, whole)
 
 
 def hub_rows(path: Path, rows: Dataset, columns: Columns) -> Rows:
     rows = rows.select_columns(columns.among(path, rows.column_names))
-    floats = [field.name for field in rows.features.arrow_schema if pyarrow.types.is_floating(field.type)]
-    whole = {name for name in floats if _was_whole(rows.data.column(name))}
+    whole = _whole(rows.features.arrow_schema, rows.data.column)
     yield from _arrow_rows(rows.with_format("arrow").iter(1000), rows.features, whole)
 
 
@@ -165,6 +163,11 @@ def _values(column: Any, feature: Any, whole: bool) -> list[Any]:
     if whole:
         return [None if value is None or math.isnan(value) else int(value) for value in values]
     return values
+
+
+def _whole(fields: Iterable[pyarrow.Field], column_of: Callable[[str], pyarrow.ChunkedArray]) -> set[str]:
+    """Names of the columns of floats that were integers."""
+    return {field.name for field in fields if pyarrow.types.is_floating(field.type) and _was_whole(column_of(field.name))}
 
 
 def _was_whole(column: pyarrow.ChunkedArray) -> bool:
