@@ -167,7 +167,8 @@ def _values(column: Any, feature: Any, whole: bool) -> list[Any]:
 
 def _whole(fields: Iterable[pyarrow.Field], column_of: Callable[[str], pyarrow.ChunkedArray]) -> set[str]:
     """Names of the columns of floats that were integers."""
-    return {field.name for field in fields if pyarrow.types.is_floating(field.type) and _was_whole(column_of(field.name))}
+    floats = [field.name for field in fields if pyarrow.types.is_floating(field.type)]
+    return {name for name in floats if _was_whole(column_of(name))}
 
 
 def _was_whole(column: pyarrow.ChunkedArray) -> bool:
