@@ -16,6 +16,7 @@ from archives.store import StoredModel
 from handlers.text.agreement import golden_fault
 
 POLL_SECONDS = 0.1
+TRACEBACK_SECONDS = 0.5  # its lines come one by one, after the one that tells of the failure
 # Share of the golden requests. A worker does not serve an INT8 model that is further from fp32 than at export, but
 # where a processor rounds in another way, it may stand as far on the other side of fp32.
 REQUIRED_AGREEMENT = 0.75
@@ -64,8 +65,9 @@ def _wait_for_workers(
 
 def _check_for_failure(server: Server, alive: Callable[[], bool]) -> None:
     """Raises ServerError when the logs tell of a failed worker or archive, or the process is gone."""
-    if failure := diagnosis.worker_failure(server.logs):
-        raise ServerError(f"a worker failed while loading its model: {failure}")
+    if diagnosis.worker_failure(server.logs):
+        time.sleep(TRACEBACK_SECONDS)
+        raise ServerError(f"a worker failed while loading its model: {diagnosis.worker_failure(server.logs)}")
     if failure := diagnosis.registration_failure(server.logs):
         raise ServerError(f"TorchServe refused an archive: {failure}")
     if not alive():

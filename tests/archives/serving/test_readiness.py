@@ -72,3 +72,17 @@ def test_a_few_answers_that_differ_are_told_and_more_stop_the_start(tmp_path: Pa
         ServerError, match="echo answers 2 of 4 golden requests wrongly, the first: label 'a', expected"
     ):
         start(tmp_path, *"aabb")
+
+
+def test_a_failure_is_told_with_its_cause_though_the_log_tells_of_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WORKERS[0], "status", "UNLOADED")
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "workers.log"
+    lines = ["Backend worker process died.", "Traceback (most recent call last):", '  File "a", line 1', "KeyError: 1"]
+    first, *later = [f"2024-01-01T10:00:00,000 INFO  W-9000-echo_1.0-stdout - {line}\n" for line in lines]
+    log.write_text(first)
+    monkeypatch.setattr(readiness.time, "sleep", lambda seconds: log.write_text(first + "".join(later)))
+    with pytest.raises(ServerError, match="a worker failed while loading its model: KeyError: 1"):
+        start(tmp_path, "a")

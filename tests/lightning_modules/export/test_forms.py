@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
+from handlers.text.packing import Limits
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.baseline import baseline_figures
 from lightning_modules.export import files, int8
@@ -48,7 +49,7 @@ def test_fp32_onnx_gives_torchs_logits_whatever_the_pooling_and_the_lengths(tmp_
     torch.manual_seed(1)
     network = TextClassifier(tiny_encoder(300), 4, 3, pooling, layer_norm=True).eval()
     files.write_onnx(network, tmp_path / "model.onnx", 18)
-    logits, _ = OnnxModel(tmp_path / "model.onnx", 1).run(ROWS, 64, 4)
+    logits, _ = OnnxModel(tmp_path / "model.onnx", 1).run(ROWS, Limits(64, 4, 64))
     for name, expected in torch_outputs(network, ROWS, batch_size=3).items():
         np.testing.assert_allclose(logits[name], expected, atol=1e-5)
 
@@ -147,8 +148,8 @@ def test_an_int8_row_is_answered_the_same_whatever_its_neighbours(
 ) -> None:
     int8.write_int8(tiny_export / files.FP32, tmp_path / "int8.onnx", method)
     model = OnnxModel(tmp_path / "int8.onnx", 1)
-    alone = np.concatenate([model.run([row], 64, 1)[0]["logits"] for row in ROWS])
-    together, _ = model.run(ROWS, 1000, len(ROWS))
+    alone = np.concatenate([model.run([row], Limits(64, 1, 64))[0]["logits"] for row in ROWS])
+    together, _ = model.run(ROWS, Limits(1000, len(ROWS), 1000))
     np.testing.assert_allclose(together["logits"], alone, atol=1e-5)
 
 
