@@ -22,23 +22,10 @@ from tests.tiny_qa_export import CONTEXT, QUESTIONS
 def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:
     """The values by name, of the one record that a batch's lines come in."""
     [record] = [message for message in caplog.messages if message.startswith("[METRICS]")]
-    lines = [re.match(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|", line) for line in record.splitlines()]
-    return {match[1]: float(match[2]) for match in lines if match}
-
-
-@pytest.fixture(scope="module")
-def pipeline(tiny_export: Path) -> ClassificationPipeline:
-    return ClassificationPipeline.load(tiny_export)
-
-
-@pytest.fixture
-def context() -> Context:
-    return new_context()
-
-
-@pytest.fixture
-def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
-    return BatchService(pipeline, context, 2048)
+    form = re.compile(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|#ModelName:tiny,Level:Model\|")
+    values = {match[1]: float(match[2]) for line in record.splitlines() if (match := form.match(line))}
+    assert len(values) == len(record.splitlines()), "each once"
+    return values
 
 
 def test_each_batch_emits_its_metrics_once(
@@ -75,8 +62,9 @@ def test_whether_fp32_serves_by_fall_back_is_told_either_way(
     assert emitted(caplog) == {"serving_fp32_fallback": fell_back}
 
 
-def test_metrics_count_windows(tiny_qa_export: Path, context: Context, caplog: pytest.LogCaptureFixture) -> None:
-    qa = QuestionAnsweringPipeline.load(tiny_qa_export)
+def test_metrics_count_windows(
+    qa: QuestionAnsweringPipeline, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = {"question": QUESTIONS[0], "context": CONTEXT}  # two windows
     with caplog.at_level(logging.INFO):
         ask(BatchService(qa, context, 100), context, asked, {"questions": ["how", "what"], "context": "the fox"})
@@ -84,6 +72,13 @@ def test_metrics_count_windows(tiny_qa_export: Path, context: Context, caplog: p
     batch = qa.encode([qa.parse(asked)])
     assert values["rows_total"] == 2 + 1 + 1
     assert values["tokens_total"] == batch.tokens + 2 * 6
+
+
+def test_a_server_need_not_declare_the_metrics(tmp_path: Path, pipeline: ClassificationPipeline) -> None:
+    own = tmp_path / "metrics.yaml"
+    own.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [ModelName, Level]}]}")
+    context = new_context(own)
+    assert ask(BatchService(pipeline, context, 2048), context, "hello")[0][0] == 200
 
 
 def test_the_lines_are_those_of_torchserves_own_metrics(

@@ -18,11 +18,6 @@ from handlers.text.packing import Limits
 from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 
 
-@pytest.fixture(scope="module")
-def pipeline(tiny_export: Path) -> ClassificationPipeline:
-    return ClassificationPipeline.load(tiny_export)
-
-
 def test_golden_requests_get_their_answers(pipeline: ClassificationPipeline, tiny_export: Path) -> None:
     golden = json.loads((tiny_export / "golden.json").read_text(encoding="utf-8"))
     assert [pipeline.predict([pair["request"]])[0] for pair in golden] == [pair["response"] for pair in golden]

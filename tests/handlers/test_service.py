@@ -6,7 +6,6 @@ import logging
 import re
 import timeit
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,29 +16,8 @@ from handlers.base_pipeline import EncodedBatch, Outputs
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 from handlers.service import BatchService
-from tests.handlers.torchserve import ask, new_context
+from tests.handlers.torchserve import METRICS_YAML, ask
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
-
-
-@pytest.fixture(scope="module")
-def pipeline(tiny_export: Path) -> ClassificationPipeline:
-    return ClassificationPipeline.load(tiny_export)
-
-
-@pytest.fixture(scope="module")
-def qa(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
-    """In fp32, an answer does not depend on its neighbours."""
-    return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx")
-
-
-@pytest.fixture
-def context() -> Context:
-    return new_context()
-
-
-@pytest.fixture
-def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
-    return BatchService(pipeline, context, 2048)
 
 
 def test_a_wrong_row_gets_its_own_error_and_its_neighbours_their_answers(
@@ -104,7 +82,7 @@ def test_an_answer_that_torchserve_would_not_take_is_refused(
 
 
 def test_the_limit_of_an_answer_is_below_the_servers() -> None:
-    settings = Path("configs/serving/config.properties").read_text()
+    settings = (METRICS_YAML.parent / "config.properties").read_text()
     [limit] = re.findall(r"^max_response_size=(\d+)$", settings, re.MULTILINE)
     assert int(limit) > handlers.service.MAX_ANSWER_BYTES
 

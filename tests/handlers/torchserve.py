@@ -14,8 +14,8 @@ from handlers.service import BatchService
 METRICS_YAML = Path(__file__).parents[2] / "configs" / "serving" / "metrics.yaml"
 
 
-def new_context() -> Context:
-    metrics = MetricsCacheYamlImpl(str(METRICS_YAML))
+def new_context(metrics_yaml: Path = METRICS_YAML) -> Context:
+    metrics = MetricsCacheYamlImpl(str(metrics_yaml))
     metrics.initialize_cache()
     return Context("tiny", "", {}, 4, None, "0.12.0", metrics=metrics, model_yaml_config={})
 

@@ -1,0 +1,34 @@
+"""Pipelines on the tiny exports, and a service under TorchServe's own context."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ts.context import Context
+
+from handlers.pipeline import ClassificationPipeline
+from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.service import BatchService
+from tests.handlers.torchserve import new_context
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_export: Path) -> ClassificationPipeline:
+    return ClassificationPipeline.load(tiny_export)
+
+
+@pytest.fixture(scope="module")
+def qa(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
+    """In fp32, an answer does not depend on its neighbours."""
+    return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx")
+
+
+@pytest.fixture
+def context() -> Context:
+    return new_context()
+
+
+@pytest.fixture
+def service(pipeline: ClassificationPipeline, context: Context) -> BatchService:
+    return BatchService(pipeline, context, 2048)
