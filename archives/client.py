@@ -13,6 +13,7 @@ It needs `requests` only. Without url and token it finds the server running on t
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -218,8 +219,9 @@ class _RetryUnlessSlow(Retry):
         return super().increment(*args, **kwargs)
 
     def get_backoff_time(self) -> float:
-        busy = bool(self.history) and self.history[-1].status == 429
-        return super().get_backoff_time() + (BUSY_WAIT * 2.0 ** (len(self.history) - 1) if busy else 0)
+        """Seconds. urllib3's own are 0 before the first retry, so that all clients would come back at once."""
+        wait = FIRST_WAIT + (BUSY_WAIT if self.history[-1].status == 429 else 0)
+        return min(self.backoff_max, wait * 2.0 ** (len(self.history) - 1) + random.uniform(0, JITTER))
 
 
 def _retry(retries: int) -> Retry:
@@ -227,8 +229,6 @@ def _retry(retries: int) -> Retry:
         total=retries,
         status_forcelist=[429, 503],
         allowed_methods=None,
-        backoff_factor=FIRST_WAIT,
-        backoff_jitter=JITTER,
         raise_on_status=False,
     )
 

@@ -130,13 +130,17 @@ def test_a_batch_waits_longer_for_its_answers_than_one_request(server: Scripted)
         assert client.predict_batch(["hello"]) == [{"label": "late"}]
 
 
-def test_it_waits_longer_before_it_asks_a_busy_server_again() -> None:
-    waits = [
-        _retry(3).increment("POST", "/", response=HTTPResponse(status=status)).get_backoff_time()
-        for status in (503, 429)
-    ]
-    assert waits[0] < 0.3
-    assert waits[1] >= 1
+def test_it_waits_longer_before_it_asks_a_busy_server_again_and_clients_do_not_come_back_together() -> None:
+    def wait(*statuses: int) -> float:
+        retry = _retry(5)
+        for status in statuses:
+            retry = retry.increment("POST", "/", response=HTTPResponse(status=status))
+        return retry.get_backoff_time()
+
+    assert 0.1 <= wait(503) <= 0.2 <= wait(503, 503) <= 0.3
+    assert 1.1 <= wait(429) <= 1.2
+    assert 2.2 <= wait(429, 429) <= 2.3
+    assert wait(429) != wait(429)
 
 
 def test_parts_of_a_batch_are_on_their_way_at_once_and_come_back_in_order(server: Scripted, client: Client) -> None:
