@@ -7,6 +7,7 @@ precision on a GPU is held to them, too.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from math import isqrt
@@ -63,19 +64,25 @@ def load_checked(
 def _fault_on(
     device: str, kind: type[AnyPipeline], folder: Path, golden: Golden, settings: Mapping[str, Any]
 ) -> AnyPipeline | str:
-    """The pipeline on that GPU, or why it cannot serve: no memory, a GPU that this torch is not made for, an answer."""
+    """The pipeline on that GPU, or why it cannot serve; of what failed nothing is left in the GPU's memory."""
+    found = _tried_on(device, kind, folder, golden, settings)
+    if isinstance(found, str):
+        from handlers.torch_model import free_memory
+
+        gc.collect()  # a network and its graph refer to each other
+        free_memory()
+    return found
+
+
+def _tried_on(
+    device: str, kind: type[AnyPipeline], folder: Path, golden: Golden, settings: Mapping[str, Any]
+) -> AnyPipeline | str:
+    """The same: no memory, a GPU or a driver that this torch is not made for, a wrong answer."""
     try:
         pipeline = kind.load(folder, device=device, **settings)
-        fault = _fault(pipeline, golden, 0)
-        if fault is None:
-            return pipeline
-        del pipeline
-    except RuntimeError as error:  # CUDA's own, torch.OutOfMemoryError among them
-        fault = str(error).splitlines()[0]
-    from handlers.torch_model import free_memory
-
-    free_memory()
-    return fault
+        return _fault(pipeline, golden, 0) or pipeline
+    except Exception as error:  # noqa: BLE001 - CUDA's are of many types; faults of the files show on the CPU, too
+        return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _fault(pipeline: Pipeline[Any, Any, Any], golden: Golden, at_export: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from handlers import torch_model
+from handlers import fallback, torch_model
 from handlers.base_pipeline import GPU_FILE, MODEL_FILE, Pipeline
 from handlers.entry import gpu_of
 from handlers.fallback import load_checked
@@ -194,18 +195,42 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     assert f"{MODEL_FILE} serves on the CPU" in record.getMessage()
 
 
-@pytest.mark.parametrize("message", ["CUDA error: no kernel image is available\nSearch for it", "out of memory"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("CUDA error: no kernel image\nSearch for it"), "CUDA error: no kernel image"),
+        (torch.OutOfMemoryError("out of memory"), "out of memory"),
+        (torch.cuda.DeferredCudaCallError("CUDA call failed lazily\n\nIt was invoked at:"), "CUDA call failed lazily"),
+        (AssertionError(), ""),
+    ],
+)
 def test_where_a_gpu_fails_while_the_model_is_loaded_the_cpu_serves(
-    message: str, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, told: str, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
-        raise torch.OutOfMemoryError(message) if "memory" in message else RuntimeError(message)
+        raise error
 
     monkeypatch.setattr(TorchModel, "_queued", fail)
     pipeline, file = load_checked(ClassificationPipeline, tiny_export, model_file=MODEL_FILE, device="cpu")
     assert (file, type(pipeline.model)) == (MODEL_FILE, OnnxModel)
     [record] = caplog.records
-    assert f"fails on cpu ({message.splitlines()[0]}): {MODEL_FILE} serves on the CPU" in record.getMessage()
+    kind = type(error).__name__
+    assert f"fails on cpu ({kind}: {told}): {MODEL_FILE} serves on the CPU" in record.getMessage()
+
+
+def test_of_a_model_that_failed_nothing_stays_in_memory(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks: list[weakref.ref[Any]] = []
+    left: list[Any] = []
+
+    def fail(pipeline: AnyPipeline, *args: Any) -> None:
+        if isinstance(pipeline.model, TorchModel):
+            networks.append(weakref.ref(pipeline.model._network))
+            raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(fallback, "_fault", fail)
+    monkeypatch.setattr(torch_model, "free_memory", lambda: left.append(networks[0]()))
+    assert load_checked(ClassificationPipeline, tiny_export, model_file=MODEL_FILE, device="cpu")[1] == MODEL_FILE
+    assert left == [None]
 
 
 def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_not(
