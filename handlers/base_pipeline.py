@@ -184,7 +184,7 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
 
     def decode(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> Iterator[dict[str, Any] | RequestError]:
         """One answer a request, in order, made when it is asked for; an error where it is too large to be sent."""
-        answers = iter(self._answers(outputs))
+        answers = self._answers(outputs)
         for request in outputs.batch.requests:
             kept, characters = [], 0
             for answer in islice(answers, len(request.instances)):
@@ -196,9 +196,9 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
             else:
                 yield {"predictions": kept} if request.many else kept[0]
 
+    @abstractmethod
     def characters(self, answer: Mapping[str, Any]) -> int:
-        """Of the client's own texts in one instance's answer, which may be of any length."""
-        return 0
+        """Of one instance's answer, those that there may be any number of; no more than it has as JSON."""
 
     def predict(self, payloads: Sequence[Payload]) -> list[dict[str, Any]]:
         """The three steps in order, for requests as clients send them; raises the first wrong one's `RequestError`."""
@@ -241,8 +241,8 @@ class Pipeline(ABC, Generic[Instance, AnyRow, AnyLogits]):
         """By output name, in the order of the rows, and the tokens run for them, padding included."""
 
     @abstractmethod
-    def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> Iterable[dict[str, Any]]:
-        """One an instance, in order; a generator where answers may be long."""
+    def _answers(self, outputs: Outputs[Instance, AnyRow, AnyLogits]) -> Iterator[dict[str, Any]]:
+        """One an instance, in order, made when it is asked for."""
 
 
 def read_json(path: Path) -> Any:

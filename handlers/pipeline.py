@@ -5,7 +5,7 @@ ClassificationPipeline.load(Path("runs/intent/export")).predict([{"text": "trans
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,8 @@ from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_json
 from handlers.text.classification_request import TextInstance, parse_classification
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import Encoded, TextEncoder
+
+SHORTEST_ENTRY = len('{"label": "", "score": 0.0}')
 
 
 @dataclass(frozen=True)
@@ -56,27 +58,28 @@ class ClassificationPipeline(Pipeline[TextInstance, Encoded, NDArray[np.float32]
     def logits(self, rows: Sequence[Sequence[int]]) -> tuple[Logits, int]:
         return self.model.run(rows, self.limits)
 
-    def _answers(self, outputs: Outputs[TextInstance, Encoded, NDArray[np.float32]]) -> list[dict[str, Any]]:
+    def characters(self, answer: Mapping[str, Any]) -> int:
+        return SHORTEST_ENTRY * len(answer["top_k"])
+
+    def _answers(self, outputs: Outputs[TextInstance, Encoded, NDArray[np.float32]]) -> Iterator[dict[str, Any]]:
         instances = outputs.batch.instances
-        wanted = [encoded.instance.top_k for encoded in instances]
-        best = _ranked(outputs.logits["logits"], self.labels, wanted)
-        answers: list[dict[str, Any]] = [{**ranking[0], "top_k": ranking} for ranking in best]
+        best = _ranked(outputs.logits["logits"], self.labels, [encoded.instance.top_k for encoded in instances])
         if self.complexity_labels:
-            levels = _ranked(outputs.logits["complexity_logits"], self.complexity_labels, [1] * len(answers))
-            for answer, ranking in zip(answers, levels, strict=True):
-                answer["complexity"] = ranking[0]
-        for answer, encoded in zip(answers, instances, strict=True):
+            levels = _ranked(outputs.logits["complexity_logits"], self.complexity_labels, [1] * len(instances))
+        for encoded, ranking in zip(instances, best, strict=True):
+            answer: dict[str, Any] = {**ranking[0], "top_k": ranking}
+            if self.complexity_labels:
+                [answer["complexity"]] = next(levels)
             if encoded.truncated:
                 answer["truncated"] = True
-        return answers
+            yield answer
 
 
-def _ranked(logits: NDArray[np.float32], labels: list[str], wanted: list[int]) -> list[list[dict[str, Any]]]:
+def _ranked(logits: NDArray[np.float32], labels: list[str], wanted: list[int]) -> Iterator[list[dict[str, Any]]]:
     """For each row the `wanted` best labels with their scores, rounded to six places, best first."""
     probabilities = softmax(logits)
     columns = top_k(probabilities, max(wanted))
-    scores = np.take_along_axis(probabilities, columns, axis=-1).astype(np.float64).round(6).tolist()
-    return [
-        [{"label": labels[c], "score": s} for c, s in zip(row_columns[:k], row_scores[:k], strict=True)]
-        for row_columns, row_scores, k in zip(columns.tolist(), scores, wanted, strict=True)
-    ]
+    scores = np.take_along_axis(probabilities, columns, axis=-1).astype(np.float64).round(6)
+    for row_columns, row_scores, k in zip(columns, scores, wanted, strict=True):
+        best = zip(row_columns[:k].tolist(), row_scores[:k].tolist(), strict=True)
+        yield [{"label": labels[c], "score": s} for c, s in best]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnxruntime
 import pytest
 
 from handlers.base_model import pad
+from handlers.base_pipeline import Outputs
 from handlers.onnx_model import OnnxModel
 from handlers.pipeline import ClassificationPipeline
 from handlers.text.errors import RequestError
@@ -83,3 +86,21 @@ def test_labels_that_do_not_fit_the_model_are_refused(tiny_export: Path, tmp_pat
     (export / "labels.json").write_text(json.dumps({"labels": LABELS[1:], "complexity_labels": COMPLEXITY_LABELS}))
     with pytest.raises(ValueError, match=r"'logits': 4.*'logits': 3"):
         ClassificationPipeline.load(export)
+
+
+def test_lists_of_labels_that_would_fill_the_memory_are_refused_before_they_are_kept(
+    pipeline: ClassificationPipeline,
+) -> None:
+    many = replace(pipeline, labels=[str(i) for i in range(1000)], complexity_labels=[])
+    asked = {"instances": [{"text": "hello"}] * 1000, "top_k": 1000}
+    batch = many.encode([many.parse(asked), many.parse("hello")])
+    outputs = Outputs(batch, {"logits": np.zeros((1001, 1000), np.float32)}, 1)
+    tracemalloc.start()
+    refused, answer = many.decode(outputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(refused, RequestError)
+    assert refused.code == "answer_too_large"
+    assert isinstance(answer, dict)
+    assert [entry["label"] for entry in answer["top_k"]] == ["0", "1", "2"]
+    assert peak < 100e6
