@@ -85,7 +85,7 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
 
 def write_fp16(network: Network, path: Path) -> None:
     """A program of torch.export in half precision, with free row and token counts; it gives the network's dict."""
-    half = copy.deepcopy(network).half()
+    half = _halved(network)
     if half.encoder._supports_sdpa:  # a GPU has fused kernels of it
         half.encoder.set_attn_implementation("sdpa")
     # Two rows: the exporter would keep a single one as the only count.
@@ -97,6 +97,17 @@ def write_fp16(network: Network, path: Path) -> None:
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     torch.export.save(program, path)
+
+
+def _halved(network: Network) -> Network:
+    """A copy with fp16 weights; what a backbone computes itself stays fp32, as rounded frequencies turn positions."""
+    half = copy.deepcopy(network).half()
+    weights = network.state_dict()
+    for name, values in network.named_buffers():
+        if name not in weights:
+            module, _, own = name.rpartition(".")
+            setattr(half.get_submodule(module), own, values)
+    return half
 
 
 def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length: int) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from torch.export.passes import move_to_device_pass
-from transformers import BertConfig, BertModel, DebertaV2Config, DebertaV2Model, PreTrainedModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
+)
 
 from lightning_modules.data.batching import pad
 from lightning_modules.export import files
@@ -29,6 +37,8 @@ def encoder(kind: str) -> PreTrainedModel:
     torch.manual_seed(0)
     if kind == "deberta":
         return DebertaV2Model(DebertaV2Config(**SMALL, relative_attention=True, pos_att_type=["p2c", "c2p"]))
+    if kind == "modernbert":
+        return ModernBertModel(ModernBertConfig(**SMALL, pad_token_id=0))
     return BertModel(BertConfig(**SMALL)) if kind == "bert" else tiny_encoder(100)
 
 
@@ -37,7 +47,7 @@ def exported(network: Network, path: Path) -> torch.export.ExportedProgram:
     return torch.export.load(path)
 
 
-@pytest.mark.parametrize("kind", ["distilbert", "bert", "deberta"])
+@pytest.mark.parametrize("kind", ["distilbert", "bert", "deberta", "modernbert"])
 @pytest.mark.parametrize("task", ["classes", "spans"])
 def test_it_gives_torchs_logits_whatever_the_rows_and_lengths(kind: str, task: str, tmp_path: Path) -> None:
     network = (SpanExtractor(encoder(kind)) if task == "spans" else TextClassifier(encoder(kind), 4, 3)).eval()
@@ -64,13 +74,23 @@ def test_other_poolings_hold_no_infinity_in_half_precision(pooling: Pooling, tmp
     torch.testing.assert_close(found.float(), network(ids, mask)["logits"], atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["distilbert", "bert", "deberta"])
+@pytest.mark.parametrize("kind", ["distilbert", "bert", "deberta", "modernbert"])
 def test_it_moves_to_another_device_as_a_whole(kind: str, tmp_path: Path) -> None:
     """Whatever stayed on the CPU could not be computed with what is on a device of another kind."""
     program = exported(TextClassifier(encoder(kind), 4), tmp_path / "model.pt2")
     module = move_to_device_pass(program, "meta").module()
     ids = torch.ones(3, 7, dtype=torch.int64, device="meta")
     assert module(ids, torch.ones_like(ids))["logits"].device.type == "meta"
+
+
+def test_what_a_backbone_computes_itself_is_not_rounded(tmp_path: Path) -> None:
+    network = TextClassifier(encoder("modernbert"), 4)
+    program = exported(network, tmp_path / "model.pt2")
+    computed = {name: values for name, values in network.named_buffers() if name not in network.state_dict()}
+    found = {name: values for name, values in program.named_buffers() if name in computed}
+    assert any(name.endswith("inv_freq") for name in found)
+    for name, values in found.items():
+        torch.testing.assert_close(values, computed[name], atol=0, rtol=0)
 
 
 def test_the_file_names_no_folder_of_the_machine(tiny_export: Path) -> None:
