@@ -15,6 +15,7 @@ import pytest
 from archives.build import MODEL_CONFIGS, PACKED, build_archive
 from archives.errors import ArchiveError
 from archives.verify import verify_archive
+from handlers.base_pipeline import LIMITS
 from handlers.pipeline import ClassificationPipeline
 from handlers.qa_pipeline import QuestionAnsweringPipeline
 
@@ -110,7 +111,9 @@ def test_every_model_configuration_is_valid(path: Path) -> None:
     yaml = pytest.importorskip("yaml")
     config = yaml.safe_load(path.read_text())
     assert not {"batchSize", "maxBatchDelay"} & set(config), "the serving profile could not choose them"
-    assert PIPELINES[path.stem].settings.read(config).model_file in PACKED[path.stem]
+    settings = PIPELINES[path.stem].settings.read(config)
+    assert settings.model_file in PACKED[path.stem]
+    assert settings.of_pipeline()["limits"] == LIMITS, "an export would be measured in other micro-batches than served"
 
 
 def test_an_archive_for_questions_has_its_own_entry_and_no_labels(tiny_qa_runs: Path, tmp_path: Path) -> None:
