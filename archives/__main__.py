@@ -40,8 +40,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # of `logs | head`
-        return 0
     return 0
 
 
@@ -189,11 +187,12 @@ def _logs(arguments: argparse.Namespace) -> None:
     from archives.serving import logs
 
     folder = _logs_folder(arguments)
-    for line in logs.tail(folder, arguments.lines):
-        print(line)
-    if arguments.follow:
-        for line in logs.follow(folder, lambda: False):
-            print(line, flush=True)
+    with contextlib.suppress(BrokenPipeError):  # of `logs | head`
+        for line in logs.tail(folder, arguments.lines):
+            print(line)
+        if arguments.follow:
+            for line in logs.follow(folder, lambda: False):
+                print(line, flush=True)
 
 
 def _logs_folder(arguments: argparse.Namespace) -> Path:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 
-from archives.serving import logs
+import pytest
+
+from archives.__main__ import main
+from archives.serving import command, logs
+from tests.archives.mini_archive import write_archive
 
 
 def test_the_end_of_each_file_is_shown(tmp_path: Path) -> None:
@@ -31,3 +36,20 @@ def test_appended_lines_are_followed_past_a_roll_over(tmp_path: Path) -> None:
         return False
 
     assert list(logs.follow(tmp_path, stopping)) == ["server: new", "server: half of a line", "server: rolled"]
+
+
+def test_a_pipe_that_nobody_reads_is_the_end_of_logs_and_a_failure_of_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(logs, "tail", broken)
+    monkeypatch.setattr(command, "run", broken)
+    write_archive(tmp_path, "echo")
+    (tmp_path / "8080" / "logs").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["archives", "logs", f"--servers={tmp_path}"])
+    assert main() == 0
+    monkeypatch.setattr(sys, "argv", ["archives", "serve", f"--servers={tmp_path}", f"--store={tmp_path}"])
+    with pytest.raises(BrokenPipeError):
+        main()
