@@ -7,13 +7,14 @@ import json
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
 
 from archives.errors import ServerError
-from archives.serving import hardware, lifecycle, logs, ports, tokens
+from archives.serving import hardware, lifecycle, logs, ports
 from archives.serving.config import Settings
 from archives.serving.running import Server
 from archives.store import StoredModel, find_models
@@ -69,11 +70,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def welcome(started: Server, models: Sequence[StoredModel]) -> str:
-    """URLs, and a request ready to paste."""
+    """URLs, and a request ready to paste, which asks for the key by itself: what is printed may be kept as a log."""
+    where = ["--servers", str(started.folder.parent), "--port", str(started.port)]
+    token = shlex.join([sys.executable, "-m", "archives", "token", *where])
     request = shlex.quote(json.dumps(models[0].golden[0]["request"], ensure_ascii=False))
     curl = [
         f"curl {started.url}/predictions/{models[0].name}",
-        f"-H {shlex.quote('Authorization: ' + tokens.bearer(started))}",
+        f'-H "$({token})"',
         "-H 'Content-Type: application/json'",
         f"-d {request}",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import signal
 import subprocess
@@ -193,10 +192,11 @@ def test_two_servers_live_side_by_side(served: Served, foreground: tuple[subproc
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_the_printed_curl_works(foreground: tuple[subprocess.Popen[str], Server, str]) -> None:
-    printed = foreground[2]
-    command = shlex.split(printed[printed.index("curl ") :].replace("\\\n", ""))
-    answer = subprocess.run([*command, "-s"], capture_output=True, text=True, timeout=30, check=True)
+def test_the_printed_curl_works_and_shows_no_key(foreground: tuple[subprocess.Popen[str], Server, str]) -> None:
+    _, server, printed = foreground
+    assert tokens.bearer(server) not in printed
+    command = f"{printed[printed.index('curl ') :].strip()} -s"
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(answer.stdout) == {"label": "hello", "score": 1.0}
 
 
