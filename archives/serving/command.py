@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments)
     report(
         f"starting TorchServe on port {settings.port}: {settings.workers} worker(s) per model on "
-        f"{f'{settings.gpus} GPU(s)' if settings.gpus else 'the CPU'}, {settings.profile} profile"
+        f"{f'{len(settings.gpus)} GPU(s)' if settings.gpus else 'the CPU'}, {settings.profile} profile"
     )
     started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
@@ -63,7 +63,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         management_port=management_port,
         metrics_port=metrics_port,
         grpc_ports=(grpc_inference, grpc_management),
-        workers=_workers(arguments.workers, gpus),
+        workers=_workers(arguments.workers, len(gpus)),
         profile=arguments.profile,
         gpus=gpus,
     )
@@ -100,15 +100,15 @@ def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
     return inference, arguments.management_port or management, arguments.metrics_port or metrics
 
 
-def _gpus(device: str) -> int:
+def _gpus(device: str) -> list[str]:
     if device != "gpu":
-        return hardware.usable_gpus() if device == "auto" else 0
+        return hardware.usable_gpus() if device == "auto" else []
     gpus = hardware.visible_gpus()
     if not gpus:
         raise ServerError(
             "--device gpu: no GPU found (nvidia-smi lists none, or CUDA_VISIBLE_DEVICES hides them): use DEVICE=cpu"
         )
-    return len(gpus)
+    return gpus
 
 
 def _workers(wanted: str, gpus: int) -> int:

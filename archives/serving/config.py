@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SERVING = Path(__file__).parents[2] / "configs" / "serving"
 class Settings:
     """Where a server listens; `workers` is per model; `profile` is a name of configs/serving/profiles.yaml.
 
-    TorchServe deals `gpus` out to the workers in turns; with 0, all of them are on the CPU.
+    TorchServe deals `gpus`, as nvidia-smi numbers them, out to the workers in turns; without, all are on the CPU.
     """
 
     store: Path
@@ -29,7 +29,7 @@ class Settings:
     grpc_ports: tuple[int, int]
     workers: int
     profile: str = profiles.DEFAULT
-    gpus: int = 0
+    gpus: Sequence[str] = ()
 
 
 def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
@@ -48,7 +48,7 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         # No `%`: TorchServe decodes it after this check.
         "allowed_urls": rf"file://{re.escape(str(settings.store))}/[\w.-]+\.mar",
         "metrics_config": str(SERVING / "metrics.yaml"),
-        "number_of_gpu": str(settings.gpus),
+        "number_of_gpu": str(len(settings.gpus)),
         "default_workers_per_model": str(settings.workers),
         "models": json.dumps(_of_models(models, settings)),
     }

@@ -8,7 +8,8 @@ import time
 import psutil
 import requests
 
-from archives.serving import tokens
+from archives.errors import ServerError
+from archives.serving import processes, tokens
 from archives.serving.readiness import describe
 from archives.serving.running import Server
 
@@ -16,7 +17,7 @@ POLL_SECONDS = 0.25
 
 
 def wait_until_idle(server: Server, timeout: float) -> bool:
-    """True once no request waits and no worker works; False when they still do after `timeout` seconds.
+    """True once no request waits and no worker works, or the server is gone; False when not after `timeout` seconds.
 
     TorchServe tells how many requests wait, not whether a worker is busy. A worker without work sleeps in one
     system call, so between two looks neither its processor time nor its count of context switches moves. Models
@@ -34,10 +35,13 @@ def wait_until_idle(server: Server, timeout: float) -> bool:
     return False
 
 
-def _waiting(session: requests.Session, server: Server) -> int:
-    """Requests in the queues of all models."""
-    descriptions = [describe(session, server, model, version) for model, version in server.models.items()]
-    return sum(entry["jobQueueStatus"]["pendingRequests"] for entry in descriptions if entry)
+def _waiting(session: requests.Session, server: Server) -> bool:
+    """True when a request is in the queue of a model, or when the server does not say so but still runs."""
+    try:
+        descriptions = [describe(session, server, model, version) for model, version in server.models.items()]
+    except (requests.RequestException, ServerError):
+        return processes.is_alive(server)
+    return any(entry["jobQueueStatus"]["pendingRequests"] for entry in descriptions if entry)
 
 
 def _computing(server: Server) -> bool:

@@ -22,9 +22,9 @@ def usable_cores() -> int:
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
-def usable_gpus() -> int:
-    """GPUs, as TorchServe counts them, if torch is installed with CUDA; 0 on any machine without."""
-    return 0 if metadata.version("torch").endswith("+cpu") else len(visible_gpus())
+def usable_gpus() -> list[str]:
+    """The visible GPUs if torch is installed with CUDA; none on any machine without."""
+    return [] if metadata.version("torch").endswith("+cpu") else visible_gpus()
 
 
 def visible_gpus() -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from archives.errors import ServerError
 from archives.serving.config import SERVING
+from archives.serving.running import CONFIG
 from archives.store import StoredModel
 
 
@@ -56,7 +57,7 @@ def java_command(java: Path, folder: Path, temporary: Path, models: Iterable[Sto
         "--python",
         sys.executable,
         "-f",
-        str(folder / "config.properties"),
+        str(folder / CONFIG),
         "-ncs",
         "-m",
         *(f"{model.name}={model.archive.name}" for model in models),

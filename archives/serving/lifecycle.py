@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
 from archives.errors import ServerError
-from archives.serving import config, diagnosis, hardware, ports, processes, running
+from archives.serving import config, diagnosis, ports, processes, running
 from archives.serving.config import Settings
 from archives.serving.drain import wait_until_idle
 from archives.serving.java import find_java, java_command
@@ -44,8 +42,8 @@ def start(
     _require_free(settings, running.load(folder))
     java = find_java()
     temporary = _prepare(folder)
-    (folder / "config.properties").write_text(config.properties(settings, models), encoding="utf-8")
-    process = _launch(java_command(java, folder, temporary, models), folder)
+    (folder / running.CONFIG).write_text(config.properties(settings, models), encoding="utf-8")
+    process = _launch(java_command(java, folder, temporary, models), folder, settings.gpus)
     try:
         server = _record(settings, models, folder, temporary, process.pid)
         wait_until_ready(server, models, lambda: process.poll() is None, timeout, report)
@@ -124,13 +122,17 @@ def _prepare(folder: Path) -> Path:
     return temporary
 
 
-def _launch(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+def _launch(command: Sequence[str], folder: Path, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
     """PYTHONPATH is left out: it would come before the code packed in the archive."""
     logs = folder / "logs"
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "TS_CONFIG_FILE"}}
     environment |= {"LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
-    if "CUDA_VISIBLE_DEVICES" in environment:  # TorchServe ends at once where it is anything but numbers
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(hardware.visible_gpus()) or "-1"
+    if (named := environment.get("CUDA_VISIBLE_DEVICES")) is not None:
+        # TorchServe ends at once where it is anything but numbers. Those of UUIDs are nvidia-smi's, which counts by PCI
+        # bus, where CUDA would count the fastest GPU first.
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus) or "-1"
+        if "GPU-" in named:
+            environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     with (logs / "console.log").open("wb") as console:
         return subprocess.Popen(
             command,
@@ -154,9 +156,9 @@ def _record(settings: Settings, models: Sequence[StoredModel], folder: Path, tem
         grpc_ports=settings.grpc_ports,
         models={model.name: model.version for model in models},
         workers=settings.workers,
+        gpus=len(settings.gpus),
         temporary=temporary,
         pid=pid,
-        started=psutil.Process(pid).create_time(),
     )
     server.save()
     return server

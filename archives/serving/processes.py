@@ -14,11 +14,14 @@ POLL_SECONDS = 0.05
 
 
 def is_alive(server: Server) -> bool:
-    """True when the recorded process still runs; another one with the same number does not count."""
+    """True when the recorded process still runs; another one with the same number does not count.
+
+    Its command line tells them apart: the time of its start, as psutil has it, moves with the machine's clock.
+    """
     try:
         process = psutil.Process(server.pid)
-        return not is_gone(process) and abs(process.create_time() - server.started) < 1
-    except psutil.NoSuchProcess:
+        return not is_gone(process) and str(server.config) in process.cmdline()
+    except psutil.Error:
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -16,6 +17,8 @@ from archives.store import StoredModel
 from handlers.text.agreement import golden_fault
 
 POLL_SECONDS = 0.1
+# For what TorchServe says of a model, and as many for each worker on a GPU: it asks nvidia-smi for one after the other.
+DESCRIBE_SECONDS = 5
 TRACEBACK_SECONDS = 0.5  # its lines come one by one, after the one that tells of the failure
 # Share of the golden requests. A worker does not serve an INT8 model that is further from fp32 than at export, but
 # where a processor rounds in another way, it may stand as far on the other side of fp32.
@@ -75,20 +78,27 @@ def _check_for_failure(server: Server, alive: Callable[[], bool]) -> None:
 
 
 def describe(session: requests.Session, server: Server, model: str, version: str) -> dict[str, Any] | None:
-    """What the management API says about a model version; None while it does not know it, or does not answer."""
-    try:
-        response = session.get(
-            f"{server.management_url}/models/{model}/{version}",
-            headers={"Authorization": tokens.bearer(server, "management")},
-            timeout=5,
-        )
-    except (requests.RequestException, ServerError):
+    """What the management API says about a model version; None where it does not know it.
+
+    Raises:
+        requests.RequestException, ServerError: it does not answer, or not yet.
+    """
+    response = session.get(
+        f"{server.management_url}/models/{model}/{version}",
+        headers={"Authorization": tokens.bearer(server, "management")},
+        timeout=DESCRIBE_SECONDS * (1 + (server.workers if server.gpus else 0)),
+    )
+    if response.status_code == HTTPStatus.NOT_FOUND:
         return None
-    return dict(response.json()[0]) if response.ok else None
+    response.raise_for_status()
+    return dict(response.json()[0])
 
 
 def _workers_ready(session: requests.Session, server: Server, model: StoredModel) -> bool:
-    description = describe(session, server, model.name, model.version)
+    try:
+        description = describe(session, server, model.name, model.version)
+    except (requests.RequestException, ServerError):
+        return False
     if description is None:
         return False
     if description["minWorkers"] != server.workers:

@@ -4,6 +4,7 @@ calling service finds the local server with nothing else installed."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from archives.serving import ports
 
 SERVERS = Path(__file__).parent.parent / "servers"
 DEFAULT_PORT = 8080
+CONFIG = "config.properties"
 RECORD = "server.json"
 
 
@@ -20,8 +22,9 @@ RECORD = "server.json"
 class Server:
     """A started TorchServe.
 
-    `pid` and `started` (seconds since the epoch, as the system counts them) name its Java process; `host` is
-    the address it listens on; `models` maps each model's name to its version; `temporary` is where it unpacks archives.
+    `pid` is that of its Java process, whose command line names `config`; `host` is the address it listens on; `models`
+    maps each model's name to its version; each has `workers`, which share `gpus`, if any; archives are unpacked in
+    `temporary`.
     """
 
     folder: Path
@@ -32,9 +35,9 @@ class Server:
     grpc_ports: tuple[int, int]
     models: Mapping[str, str]
     workers: int
+    gpus: int
     temporary: Path
     pid: int
-    started: float
 
     @property
     def url(self) -> str:
@@ -60,6 +63,10 @@ class Server:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    @property
+    def config(self) -> Path:
+        return self.folder.resolve() / CONFIG
 
     @property
     def key_file(self) -> Path:
@@ -101,7 +108,7 @@ def find(port: int | None = None, servers: Path = SERVERS) -> Server:
     alive = [
         server
         for server in recorded(servers)
-        if port in {None, server.port} and ports.answers(server.local_host, server.port)
+        if port in {None, server.port} and _runs(server) and ports.answers(server.local_host, server.port)
     ]
     preferred = [server for server in alive if server.port == DEFAULT_PORT]
     if not alive:
@@ -111,3 +118,12 @@ def find(port: int | None = None, servers: Path = SERVERS) -> Server:
         running = ", ".join(str(server.port) for server in alive)
         raise ServerError(f"servers are running on the ports {running}: choose one with --port (PORT=)")
     return preferred[0] if len(alive) > 1 else alive[0]
+
+
+def _runs(server: Server) -> bool:
+    """False where the record's process has ended: another program may listen on its port. True where nothing tells."""
+    processes = Path("/proc")
+    try:
+        return os.fsencode(server.config) in (processes / str(server.pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return not (processes / "self").exists()

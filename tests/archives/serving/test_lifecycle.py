@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+import pytest
+
 from archives.serving import lifecycle, processes, running
-from archives.serving.running import Server
+from tests.archives.serving.recorded import new_server, process_of
 
 
 def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
-    """Process 1 always runs, but it is not the process that was recorded: it started at another time."""
     folder = tmp_path / "18080"
     (folder / "tmp").mkdir(parents=True)
-    dead = Server(folder, "127.0.0.1", 18080, 18081, 18082, (4, 5), {"echo": "1.0"}, 1, folder / "tmp", 1, 0.0)
+    dead = new_server(folder)
     dead.save()
     dead.key_file.write_text("{}")
     said: list[str] = []
@@ -19,3 +21,35 @@ def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
     assert "already gone" in said[0]
     assert not running.recorded(tmp_path)
     assert list(folder.iterdir()) == []
+
+
+def test_a_server_lives_as_long_as_its_process_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with process_of(tmp_path) as pid:
+        server = new_server(tmp_path, pid=pid)
+        assert processes.is_alive(server)
+        monkeypatch.setattr(psutil.Process, "create_time", lambda process: 0.0)
+        assert processes.is_alive(server)
+        assert not processes.is_alive(new_server(tmp_path / "another", pid=pid))
+    assert not processes.is_alive(server)
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus", "visible", "order"),
+    [
+        ("1", ["1"], "1", None),
+        ("GPU-1a1b-1,GPU-0a0b-0", ["1", "0"], "1,0", "PCI_BUS_ID"),
+        ("1", [], "-1", None),
+    ],
+)
+def test_torchserve_gets_numbers_of_gpus_in_the_order_that_they_were_counted_in(
+    named: str, gpus: list[str], visible: str, order: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    (tmp_path / "logs").mkdir()
+    assert lifecycle._launch(["env"], tmp_path, gpus).wait() == 0
+    printed = (tmp_path / "logs" / "console.log").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in printed if "=" in line)
+    assert (given["CUDA_VISIBLE_DEVICES"], given.get("CUDA_DEVICE_ORDER")) == (visible, order)

@@ -6,25 +6,31 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from archives.errors import ServerError
-from archives.serving import readiness
+from archives.serving import readiness, tokens
 from archives.serving.running import Server
 from archives.store import StoredModel
+from tests.archives.serving.recorded import new_server
 
 KEY = {"key": "k", "expiration time": "2999-01-01T00:00:00Z"}
 WORKERS = [{"status": "READY"}]
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Has one worker that is ready, and answers a text with itself as the label."""
+    """Has one worker of any model but `nobody` that is ready, and answers a text with itself as the label."""
 
     def do_GET(self) -> None:
-        self._answer([{"minWorkers": 1, "workers": WORKERS}])
+        if "nobody" in self.path:
+            self.send_error(404)
+        else:
+            self._answer([{"minWorkers": 1, "workers": WORKERS}])
 
     def do_POST(self) -> None:
         text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
@@ -47,7 +53,7 @@ def echo(folder: Path) -> Iterator[Server]:
         port = server.server_port
         threading.Thread(target=server.serve_forever, daemon=True).start()
         (folder / "key_file.json").write_text(json.dumps({"inference": KEY, "management": KEY, "API": KEY}))
-        yield Server(folder, "127.0.0.1", port, port, port, (port, port), {"echo": "1.0"}, 1, folder, 1, 0.0)
+        yield new_server(folder, port=port)
         server.shutdown()
 
 
@@ -86,3 +92,23 @@ def test_a_failure_is_told_with_its_cause_though_the_log_tells_of_it_later(
     monkeypatch.setattr(readiness.time, "sleep", lambda seconds: log.write_text(first + "".join(later)))
     with pytest.raises(ServerError, match="a worker failed while loading its model: KeyError: 1"):
         start(tmp_path, "a")
+
+
+def test_torchserve_is_given_time_to_ask_nvidia_smi_for_each_worker_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts: list[float] = []
+    with echo(tmp_path) as server, tokens.local_session() as session:
+        get = session.get
+        monkeypatch.setattr(session, "get", lambda url, **how: (timeouts.append(how["timeout"]), get(url, **how))[1])
+        for gpus in (0, 2):
+            assert readiness.describe(session, replace(server, workers=8, gpus=gpus), "echo", "1.0")
+    assert timeouts == [5, 45]
+
+
+def test_a_model_that_torchserve_does_not_know_is_told_from_no_answer(tmp_path: Path) -> None:
+    with tokens.local_session() as session:
+        with echo(tmp_path) as server:
+            assert readiness.describe(session, server, "nobody", "1.0") is None
+        with pytest.raises(requests.RequestException):
+            readiness.describe(session, server, "echo", "1.0")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import socket
@@ -19,6 +20,7 @@ from archives.serving.running import Server
 from archives.store import find_models
 from tests.archives.mini_archive import write_archive
 from tests.archives.serving.fake_smi import write_smi
+from tests.archives.serving.recorded import new_server, process_of
 
 
 def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:
@@ -93,7 +95,7 @@ def test_without_a_gpu_auto_takes_the_cores_and_gpu_is_refused(monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(hardware.metadata, "version", lambda name: "2.13.0")
     settings = settings_of(parsed("--device", "auto"))
-    assert (settings.gpus, settings.workers) == (0, hardware.usable_cores())
+    assert (settings.gpus, settings.workers) == ([], hardware.usable_cores())
     with pytest.raises(ServerError, match=r"no GPU found .*: use DEVICE=cpu"):
         settings_of(parsed("--device", "gpu"))
 
@@ -113,7 +115,7 @@ def test_gpus_are_found_and_written_for_torchserve(
     write_smi(tmp_path, gpus=2, monkeypatch=monkeypatch)
     monkeypatch.setattr(hardware.metadata, "version", lambda name: "2.13.0")
     settings = settings_of(parsed(*options, store=tmp_path))
-    assert (settings.gpus, settings.workers) == (gpus, workers)
+    assert (len(settings.gpus), settings.workers) == (gpus, workers)
     text = properties(settings, [])
     assert text.count("number_of_gpu=") == 1
     assert read(text)["number_of_gpu"] == str(gpus)
@@ -155,27 +157,39 @@ def test_a_java_home_without_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     assert find_java().is_file()
 
 
-def record(servers: Path, port: int) -> Server:
+def record(servers: Path, port: int, pid: int = 1) -> Server:
     folder = servers / str(port)
     folder.mkdir(parents=True)
-    server = Server(folder, "127.0.0.1", port, 2, 3, (4, 5), {"echo": "1.0"}, 1, folder / "tmp", 1, 0.0)
+    server = new_server(folder, port=port, pid=pid)
     server.save()
     return server
 
 
 def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
-    stale = record(tmp_path, ports.free_ports("127.0.0.1", 1)[0])
-    assert running.load(stale.folder) == stale
-    with pytest.raises(ServerError, match="no server is running"):
-        running.find(servers=tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        one = record(tmp_path, first.getsockname()[1])
+    free = ports.free_ports("127.0.0.1", 1)[0]
+    with process_of(tmp_path / str(free)) as pid:
+        silent = record(tmp_path, free, pid)
+        assert running.load(silent.folder) == silent
+        with pytest.raises(ServerError, match="no server is running"):
+            running.find(servers=tmp_path)
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        first, second = (listener.getsockname()[1] for listener in listeners)
+        one = record(tmp_path, first, stack.enter_context(process_of(tmp_path / str(first))))
         assert running.find(servers=tmp_path) == one
-        two = record(tmp_path, second.getsockname()[1])
+        two = record(tmp_path, second, stack.enter_context(process_of(tmp_path / str(second))))
         with pytest.raises(ServerError, match="choose one with --port"):
             running.find(servers=tmp_path)
         assert running.find(two.port, tmp_path) == two
         assert not ports.is_free("127.0.0.1", two.port)
+
+
+def test_another_program_on_the_port_of_a_server_that_has_ended_is_not_taken_for_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as another, process_of(tmp_path) as pid:
+        port = another.getsockname()[1]
+        record(tmp_path, port, pid)
+        with pytest.raises(ServerError, match="no server is running"):
+            running.find(port, tmp_path)
 
 
 def test_an_unreadable_record_counts_as_none(tmp_path: Path) -> None:
