@@ -60,7 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve)
 
     stop = commands.add_parser("stop", help="stop a running server after its requests in flight")
-    stop.add_argument("--drain", type=float, default=10, help="seconds to wait for requests in flight")
+    stop.add_argument(
+        "--drain",
+        type=float,
+        default=running.DRAIN_SECONDS,
+        help="seconds to wait for requests in flight (default: %(default)g)",
+    )
     stop.set_defaults(command=_stop)
 
     status = commands.add_parser("status", help="list the running servers")

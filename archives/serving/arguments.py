@@ -19,5 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile", choices=profiles.NAMES, default=profiles.DEFAULT, help="batching (default: %(default)s)"
     )
     parser.add_argument("--timeout", type=float, default=120, help="seconds until every model has to be ready")
-    parser.add_argument("--drain", type=float, default=10, help="seconds the foreground waits for requests in flight")
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=running.DRAIN_SECONDS,
+        help="seconds the foreground waits for requests in flight (default: %(default)g)",
+    )
     parser.add_argument("--foreground", action="store_true", help="stay, show the logs, stop on TERM or INT")

@@ -55,7 +55,7 @@ def start(
     return server, process
 
 
-def stop(server: Server, *, drain: float = 10, report: Report = print) -> None:
+def stop(server: Server, *, drain: float = running.DRAIN_SECONDS, report: Report = print) -> None:
     """Lets the requests in flight finish, up to `drain` seconds, then ends the server and its workers."""
     if not processes.is_alive(server):
         _clean(server.folder, server.temporary)

@@ -14,6 +14,8 @@ from archives.serving import ports
 
 SERVERS = Path(__file__).parent.parent / "servers"
 DEFAULT_PORT = 8080
+# A batch may take 30: a quarter (handlers/entry.py) of responseTimeout (configs/serving/models/).
+DRAIN_SECONDS = 40.0
 CONFIG = "config.properties"
 RECORD = "server.json"
 

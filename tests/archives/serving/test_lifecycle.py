@@ -4,8 +4,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
+from archives.build import MODEL_CONFIGS
 from archives.serving import lifecycle, processes, running
+from handlers.entry import SHARE_OF_TIMEOUT
 from tests.archives.serving.recorded import new_server, process_of
 
 
@@ -33,6 +36,11 @@ def test_a_server_lives_as_long_as_its_process_whatever_the_clock_says(
         assert processes.is_alive(server)
         assert not processes.is_alive(new_server(tmp_path / "another", pid=pid))
     assert not processes.is_alive(server)
+
+
+def test_a_stop_waits_as_long_as_a_batch_may_take() -> None:
+    timeouts = [yaml.safe_load(path.read_text())["responseTimeout"] for path in MODEL_CONFIGS.glob("*.yaml")]
+    assert SHARE_OF_TIMEOUT * max(timeouts) < running.DRAIN_SECONDS
 
 
 @pytest.mark.parametrize(
