@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from math import ceil
 from pathlib import Path
 
 from loadtest.errors import LoadTestError
@@ -16,6 +17,7 @@ from loadtest.generator import Run
 from loadtest.plan import JOB, RESULT, Job
 
 USERS = Path(__file__).with_name("users.py")
+SPARE_SECONDS = 5
 
 
 def run(job: Job, arguments: argparse.Namespace) -> Run | None:
@@ -27,9 +29,10 @@ def run(job: Job, arguments: argparse.Namespace) -> Run | None:
     with tempfile.TemporaryDirectory(prefix="loadtest-") as temporary:
         result, written = Path(temporary, "run.pickle"), Path(temporary, "job.json")
         job.write(written)
+        environment = os.environ | {JOB: str(written), RESULT: str(result)}
         log = arguments.out / ("worker.log" if arguments.worker else "locust.log")
         with log.open("w", encoding="utf-8") as output:
-            code = _wait(command(arguments), os.environ | {JOB: str(written), RESULT: str(result)}, output.fileno())
+            code = _wait(command(job, arguments), environment, output.fileno())
         if code == 0 and arguments.worker:
             return None
         if code != 0 or not result.is_file():
@@ -40,7 +43,7 @@ def run(job: Job, arguments: argparse.Namespace) -> Run | None:
         return finished
 
 
-def command(arguments: argparse.Namespace) -> list[str]:
+def command(job: Job, arguments: argparse.Namespace) -> list[str]:
     """Locust's command line for a run in one process, in several, as a master or as a worker."""
     locust = [sys.executable, "-m", "locust", "-f", str(USERS), "--headless", "--only-summary", "--loglevel", "WARNING"]
     if arguments.worker:
@@ -52,7 +55,10 @@ def command(arguments: argparse.Namespace) -> list[str]:
             "--master-port",
             str(arguments.master_port),
         ]
-    locust += ["--stop-timeout", "30", "--exit-code-on-error", "0", "--csv", str(arguments.out / "locust")]
+    # A user that Locust has to stop leaves no record of its request, which takes the timeout twice at most: to connect,
+    # and to be answered.
+    patience = str(ceil(2 * job.timeout) + SPARE_SECONDS)
+    locust += ["--stop-timeout", patience, "--exit-code-on-error", "0", "--csv", str(arguments.out / "locust")]
     if arguments.master:
         locust += ["--master", "--expect-workers", str(arguments.expect_workers), "--expect-workers-max-wait", "60"]
         return [*locust, "--master-bind-port", str(arguments.master_port)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from loadtest.stages import Stage, arrivals
 
 WARM_UP_SECONDS = 1.0
 START_SECONDS = 3.0
-TIMEOUT_SECONDS = 30.0
 # Opened before the first request; more are opened when all of them wait for an answer.
 CONNECTIONS = 16
 # Different answers to remember as right or wrong.
@@ -49,8 +48,13 @@ def run(job: Job, processes: int = 1, seed: int = 0) -> Run:
     # They begin together, when all have started.
     begin = time.time() + WARM_UP_SECONDS + START_SECONDS * (processes > 1)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        sending = [pool.submit(_in_this_process, part, (seed, number), begin) for number in range(processes)]
-        runs = [one.result() for one in sending]
+        try:
+            sending = [pool.submit(_in_this_process, part, (seed, number), begin) for number in range(processes)]
+            runs = [one.result() for one in sending]
+        except BaseException:
+            for child in active_children():  # the pool would wait until they have sent all
+                child.terminate()
+            raise
     shifted = [one.recording.shifted(one.origin - runs[0].origin) for one in runs]
     return Run(merged(shifted), together([one.generator for one in runs]), runs[0].origin)
 
@@ -144,7 +148,7 @@ class Sender:
         # On its way from here on: that a server is slow to take connections is not the generator's lateness.
         exchange.sent = time.perf_counter()
         try:
-            channel = await asyncio.wait_for(self._connected(), TIMEOUT_SECONDS)
+            channel = await asyncio.wait_for(self._connected(), self._job.timeout)
         except (OSError, asyncio.TimeoutError) as error:
             self.finished(exchange, 0, None, f"no connection: {getattr(error, 'strerror', None) or 'not in time'}")
             return
@@ -155,10 +159,10 @@ class Sender:
 
     def _watch(self) -> None:
         """Gives up the requests that were not answered in time, once a second."""
-        limit = time.perf_counter() - TIMEOUT_SECONDS
+        limit = time.perf_counter() - self._job.timeout
         for channel in list(self._waiting):
             if channel.exchange and channel.exchange.due < limit:
-                channel.give_up()
+                channel.give_up(self._job.timeout)
         self._watching = asyncio.get_running_loop().call_later(1, self._watch)
 
     @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - one sender lives as long as its process
@@ -202,8 +206,8 @@ class Channel(Connection):
     def lost(self, error: Exception | None) -> None:
         self._end(f"the connection was closed{f': {error}' if error else ''}")
 
-    def give_up(self) -> None:
-        self._end(f"no answer within {TIMEOUT_SECONDS:g} s")
+    def give_up(self, seconds: float) -> None:
+        self._end(f"no answer within {seconds:g} s")
         self.abort()
 
     def _end(self, reason: str) -> None:

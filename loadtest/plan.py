@@ -32,11 +32,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """Requests to several models of one server, each by its share of all requests, and the load over time."""
+    """Requests to several models of one server, each by its share of all requests, and the load over time.
+
+    A request counts as failed that is not answered within `timeout` seconds.
+    """
 
     plans: Sequence[Plan]
     shares: Sequence[float]
     stages: Sequence[Stage]
+    timeout: float = 30.0
 
     @property
     def target(self) -> Target:
@@ -58,7 +62,8 @@ class Job:
     def read(cls, path: Path) -> Job:
         content = json.loads(path.read_text(encoding="utf-8"))
         stages = [Stage(**stage) for stage in content["stages"]]
-        return cls([_plan(**plan) for plan in content["plans"]], content["shares"], stages)
+        plans = [_plan(**plan) for plan in content["plans"]]
+        return cls(plans, content["shares"], stages, content["timeout"])
 
 
 def _plan(target: dict[str, Any], samples: list[dict[str, Any]], **content: Any) -> Plan:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
 
 ANSWER = {"label": "a", "score": 0.9}
 
@@ -33,7 +35,7 @@ class Behaviour:
 
 
 class Connection(asyncio.Protocol):
-    """Answers each request when `Clock` says so."""
+    """Answers each request when `Clock` says so; a GET, with how many there were, at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -44,6 +46,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if data.startswith(b"GET"):
+            self._write(200, str(self._clock.count).encode())
+            return
         self._received += data
         head, separator, body = self._received.partition(b"\r\n\r\n")
         length = next(
@@ -59,7 +64,9 @@ class Connection(asyncio.Protocol):
         if not status:
             self._transport.close()
             return
-        body = json.dumps(ANSWER if status == 200 else {"code": status, "type": "Busy"}).encode()
+        self._write(status, json.dumps(ANSWER if status == 200 else {"code": status, "type": "Busy"}).encode())
+
+    def _write(self, status: int, body: bytes) -> None:
         self._transport.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
 
 
@@ -70,14 +77,14 @@ class Clock:
         self._behaviour = behaviour
         self._start: float | None = None
         self._free = 0.0
-        self._count = 0
+        self.count = 0
 
     def next(self) -> tuple[float, int]:
         behaviour, now = self._behaviour, asyncio.get_running_loop().time()
         self._start = now if self._start is None else self._start
-        self._count += 1
+        self.count += 1
         passed = now - self._start
-        slow = behaviour.slow_every and self._count % behaviour.slow_every == 0
+        slow = behaviour.slow_every and self.count % behaviour.slow_every == 0
         when = now + (behaviour.slow if slow else behaviour.delay)
         if behaviour.capacity:
             self._free = max(self._free, now) + 1 / behaviour.capacity
@@ -97,6 +104,14 @@ def stub(behaviour: Behaviour) -> Iterator[str]:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.kill()
+
+
+def requests_to(url: str) -> int:
+    """How many have come to a stub so far."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection.request("GET", "/")
+    with contextlib.closing(connection):
+        return int(connection.getresponse().read())
 
 
 async def _serve(behaviour: Behaviour) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.loadtest.stub import Behaviour, stub
+from archives.serving import ports
+from tests.loadtest.stub import Behaviour, requests_to, stub
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +26,16 @@ def url() -> Iterator[str]:
         yield running
 
 
-def loadtest(url: str, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def command(url: str, tmp_path: Path, *options: str) -> list[str]:
     (tmp_path / "texts.txt").write_text("hello\nthere\n")
     where = ["--url", url, "--store", str(tmp_path), "--out", str(tmp_path / "out")]
     traffic = [] if "--model" in options else ["--model", "m", "--texts", str(tmp_path / "texts.txt")]
-    command = [sys.executable, "-m", "loadtest", *where, *traffic, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return [sys.executable, "-m", "loadtest", *where, *traffic, *options]
+
+
+def loadtest(url: str, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    asked = command(url, tmp_path, *options)
+    return subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
 
 
 def summary(tmp_path: Path) -> dict[str, Any]:
@@ -112,3 +119,34 @@ def test_locusts_requests_are_kept_exactly(url: str, tmp_path: Path) -> None:
     with (tmp_path / "out" / "locust_stats.csv").open() as file:
         (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
     assert int(total["Request Count"]) == pytest.approx(told["requests"], rel=0.2)
+
+
+def test_a_master_has_every_request_of_a_worker_though_their_clocks_differ(tmp_path: Path) -> None:
+    """Each user's second answer comes a second after the end."""
+    (tmp_path / "sitecustomize.py").write_text("import time\nnow = time.time\ntime.time = lambda: now() + 3600\n")
+    ahead = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    (port,) = ports.free_ports("127.0.0.1", 1)
+    options = ["--users", "20", "--duration", "4", "--master-port", str(port)]
+    with stub(Behaviour(delay=2.5)) as url:
+        worker = command(url, tmp_path, *options, "--worker", "--out", str(tmp_path / "worker"))
+        with subprocess.Popen(worker, env=ahead) as running:
+            result = loadtest(url, tmp_path, *options, "--master")
+            assert running.wait(60) == 0
+        sent = requests_to(url)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert summary(tmp_path)["requests"] == sent >= 40
+
+
+def test_term_ends_an_open_loop_and_the_processes_that_send(tmp_path: Path) -> None:
+    with stub(Behaviour()) as url:
+        asked = command(url, tmp_path, "--rate", "20", "--duration", "90")
+        with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            while run.poll() is None and not requests_to(url):
+                time.sleep(0.1)
+            run.terminate()
+            try:
+                _, told = run.communicate(timeout=45)  # all who can write to it have ended then
+            finally:
+                run.kill()
+    assert told.endswith("interrupted\n")
+    assert run.returncode == 130

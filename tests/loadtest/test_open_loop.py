@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,10 +91,9 @@ def test_what_went_wrong_is_counted(behaviour: Behaviour, sample: Sample, told: 
     assert recording.errors() == {told: len(recording)}
 
 
-def test_requests_that_nobody_answers_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_loop, "TIMEOUT_SECONDS", 1.0)
+def test_requests_that_nobody_answers_are_given_up() -> None:
     with stub(Behaviour(delay=60)) as url:
-        recording = asyncio.run(open_loop._send(job(url, 20, 1), np.random.default_rng(0), 0)).recording
+        recording = run(replace(job(url, 20, 1), timeout=1.0)).recording
     assert recording.errors() == {"no answer within 1 s": len(recording)}
     assert len(recording) > 0
 

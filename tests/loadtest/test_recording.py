@@ -15,6 +15,7 @@ from loadtest.recording import Recorder, Recording, merged, unpacked
 from loadtest.server_metrics import Work
 from loadtest.stages import Stage
 from loadtest.timeline import growth, timeline
+from loadtest.workers import Reports
 
 
 def recorded(*requests: tuple[float, float, str | None]) -> Recording:
@@ -39,6 +40,16 @@ def test_recordings_of_two_processes_become_one_in_order() -> None:
 def test_one_that_is_empty_changes_nothing() -> None:
     assert merged([recorded(), ONE]).errors() == {"status 503": 1}
     assert len(merged([recorded()])) == 0
+
+
+def test_requests_of_workers_count_by_the_masters_clock() -> None:
+    """By the message that came fastest: the other took half a second."""
+    reports = Reports()
+    for worker, ahead in (("one", 0.0), ("two", 3600.0)):
+        for now, way in ((10.0, 0.0), (13.0, 0.5)):
+            own = {"probes": b"", "cores": 0.1, "now": now + ahead}
+            reports.add(worker, recorded((now + ahead - 1, 0.1, None)).packed() | own, now + way)
+    assert merged(reports.recordings()).start.tolist() == pytest.approx([9, 9, 12, 12])
 
 
 def test_every_request_is_a_line(tmp_path: Path) -> None:

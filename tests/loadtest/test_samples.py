@@ -83,7 +83,7 @@ def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> No
 def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
     samples = [Sample({"question": "Who?", "context": "Łódź 🎈"}, {"answer": "Łódź"}), Sample({"text": "t"}, None)]
     plans = [Plan(Target("http://host", "key"), "qa", samples, None), Plan(Target("http://host", None), "m", [], ["a"])]
-    job = Job(plans, [0.25, 0.75], [Stage(10, 0.5), Stage(20, 3)])
+    job = Job(plans, [0.25, 0.75], [Stage(10, 0.5), Stage(20, 3)], 5.0)
     job.write(tmp_path / "job.json")
     assert Job.read(tmp_path / "job.json") == job
 
