@@ -18,6 +18,8 @@ def job_of(arguments: argparse.Namespace, stages: list[Stage]) -> Job:
     """Raises LoadTestError."""
     models = names(arguments.model)
     files = _files(arguments.texts, models)
+    if arguments.lengths == "mixed" and set(files) == set(models):
+        raise LoadTestError("--lengths mixed adds to the golden texts, and --texts takes their place: leave one out")
     target = (
         Target(arguments.url.rstrip("/"), arguments.token)
         if arguments.url
@@ -41,13 +43,14 @@ def _samples(texts: Path | None, archive: Path, lengths: str) -> list[Sample]:
 
 def _files(texts: list[str], models: list[str]) -> dict[str, Path]:
     """By model; a file without a name is the only model's."""
-    files = {}
+    files: dict[str, Path] = {}
     for entry in texts:
         name, separator, path = entry.partition("=")
-        if separator and name in models:
-            files[name] = Path(path)
-        elif len(models) == 1:
-            files[models[0]] = Path(entry)
-        else:
-            raise LoadTestError(f"--texts {entry}: write NAME=FILE, with one of the models {', '.join(models)}")
+        if not separator or name not in models:
+            name, path = models[0], entry
+            if len(models) > 1:
+                raise LoadTestError(f"--texts {entry}: write NAME=FILE, with one of the models {', '.join(models)}")
+        if name in files:
+            raise LoadTestError(f"--texts {entry}: {name} is sent {files[name]}: put all of its texts into one file")
+        files[name] = Path(path)
     return files

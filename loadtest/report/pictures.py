@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 9.2, 3.6
 
 def pictures(job: Job, recording: Recording, parts: Sequence[Part]) -> Iterator[tuple[str, Picture]]:
     """Each with its title; those of the server only where it was looked at."""
-    yield "Requests a second over time", picture(partial(_throughput, parts))
+    yield "Requests a second over time", picture(partial(_throughput, parts, job.seconds))
     if any(part.p50 is not None for part in parts):
         yield "Latency over time, ms", picture(partial(_latency, parts))
         yield "Latency of all requests", picture(partial(_cumulative, job, recording))
@@ -35,14 +35,15 @@ def pictures(job: Job, recording: Recording, parts: Sequence[Part]) -> Iterator[
         yield "Processor and memory over time", picture(partial(_machine, parts))
 
 
-def _throughput(parts: Sequence[Part], theme: Theme) -> Figure:
+def _throughput(parts: Sequence[Part], seconds: float, theme: Theme) -> Figure:
     figure, axis = _figure()
     _curve(axis, parts, "asked", theme.lines[1], "sent")
     _curve(axis, parts, "answered", theme.lines[0], "answered rightly")
     if any(part.failures for part in parts):
-        axis.bar(
-            [part.second for part in parts], [part.failures for part in parts], color=theme.lines[3], label="failures"
-        )
+        begins = [part.second for part in parts]
+        widths = np.diff([*begins, seconds])
+        rates = np.array([part.failures for part in parts]) / widths
+        axis.bar(begins, rates, widths, align="edge", color=theme.lines[3], label="failures")
     axis.set_ylim(bottom=0)
     above(axis)
     return figure

@@ -103,10 +103,19 @@ def test_models_share_the_requests_by_their_parts(url: str, tmp_path: Path, load
     assert counts["b"] / sum(counts.values()) == pytest.approx(0.25, abs=0.09)
 
 
-def test_a_file_for_none_of_several_models_is_told(url: str, tmp_path: Path) -> None:
-    result = loadtest(url, tmp_path, "--model", "a", "b", "--texts", "texts.txt")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model", "a", "b", "--texts", "t.txt"], "--texts t.txt: write NAME=FILE, with one of the models a, b"),
+        (["--texts", "t.txt", "u.txt"], "--texts u.txt: m is sent t.txt: put all of its texts into one file"),
+        (["--model", "a", "b", "--texts", "b=t.txt", "b=u.txt"], "--texts b=u.txt: b is sent t.txt"),
+        (["--lengths", "mixed"], "--lengths mixed adds to the golden texts"),
+    ],
+)
+def test_texts_that_nobody_would_be_sent_are_told(url: str, tmp_path: Path, options: list[str], told: str) -> None:
+    result = loadtest(url, tmp_path, *options)
     assert result.returncode == 2
-    assert "--texts texts.txt: write NAME=FILE, with one of the models a, b" in result.stderr
+    assert told in result.stderr
 
 
 def test_locusts_requests_are_kept_exactly(url: str, tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from loadtest.generator import Generator, Run, together
 from loadtest.monitor import Reading
 from loadtest.recording import Recorder, Recording, merged, unpacked
+from loadtest.report.pictures import _throughput
+from loadtest.report.theme import LIGHT
 from loadtest.server_metrics import Work
 from loadtest.stages import Stage
 from loadtest.timeline import growth, timeline
@@ -81,6 +84,13 @@ def test_a_long_run_has_longer_parts() -> None:
     assert len(parts) == 120
     assert sum(part.answered * 30 for part in parts) == pytest.approx(1, abs=0.2)
     assert growth(parts) is None
+
+
+def test_failures_are_drawn_as_requests_a_second_over_their_part() -> None:
+    run = Run(recorded((0.5, 0, "x"), (1.5, 0, "x"), (2.5, 0, "x")), Generator([0.1], np.zeros(1)), origin=0)
+    (axis,) = _throughput(timeline(run, [Stage(240, 1)], []), 240, LIGHT).axes
+    bars = [bar for bar in axis.patches if isinstance(bar, Rectangle)]
+    assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in bars[:3]] == [(0, 2, 1), (2, 2, 0.5), (4, 2, 0)]
 
 
 def test_a_generator_that_is_late_or_busy_makes_a_run_invalid() -> None:
