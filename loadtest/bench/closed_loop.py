@@ -68,37 +68,41 @@ def measure_together(plans: Sequence[Plan], clients: int, seconds: float) -> Mea
 
 
 async def _measure(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
-    begin = time.perf_counter() + WARM_UP_SECONDS
-    end = begin + seconds
     requests = [request for plan in plans for request in request_bytes(plan)]
-    connections = []
+    connections: list[Client] = []
     try:
         for client in range(clients):
-            factory = partial(Client, requests, _order(len(requests), client), end)
+            factory = partial(Client, requests, _order(len(requests), client))
             connections.append(await connect(factory, plans[0].target.url))
+        # Not before all are connected, which takes its time where the server is far away.
+        begin = time.perf_counter() + WARM_UP_SECONDS
+        end = begin + seconds
+        for connection in connections:
+            connection.start(end)
         await asyncio.sleep(begin - time.perf_counter())
         spent = time.process_time()
         await asyncio.sleep(end - time.perf_counter())
         spent = time.process_time() - spent
-        await asyncio.wait_for(asyncio.gather(*(connection.finished for connection in connections)), TIMEOUT_SECONDS)
+        await _last_answers(connections)
     except (asyncio.TimeoutError, OSError) as error:
-        raise LoadTestError(f"the server failed under {clients} clients: {error or 'no answer in time'}") from error
+        reason = str(error) or "no answer in time"
+        raise LoadTestError(f"the server failed under {clients} clients: {reason}") from error
     counted = [exchange for connection in connections for exchange in connection.exchanges]
     return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plans, seconds, spent)
 
 
 class Client(Connection):
-    """Sends its next request when the answer to the last one has come."""
+    """From its start on, sends its next request when the answer to the last one has come."""
 
-    def __init__(self, requests: Sequence[bytes], order: Iterator[int], end: float) -> None:
+    def __init__(self, requests: Sequence[bytes], order: Iterator[int]) -> None:
         self.exchanges: list[Exchange] = []
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
         self._order = order
-        self._end = end
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+    def start(self, end: float) -> None:
+        """Until `end`, of perf_counter."""
+        self._end = end
         self._next()
 
     def answered(self, status: int, body: bytes) -> None:
@@ -121,6 +125,19 @@ class Client(Connection):
         self._sample = next(self._order)
         self._sent = time.perf_counter()
         self.send(self._requests[self._sample])
+
+
+async def _last_answers(connections: Sequence[Client]) -> None:
+    """Waits for as long as some come: a server may be slow, and well, with many requests to answer."""
+    answers = asyncio.gather(*(connection.finished for connection in connections))
+    before = len(connections) + 1
+    while before > (waiting := sum(not connection.finished.done() for connection in connections)):
+        before = waiting
+        await asyncio.wait([answers], timeout=TIMEOUT_SECONDS)
+    if not answers.done():
+        answers.cancel()
+        raise asyncio.TimeoutError
+    await answers
 
 
 def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: float, spent: float) -> Measurement:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtest.bench.closed_loop import Measurement, measure, measure_together
+from loadtest.bench import closed_loop
+from loadtest.bench.closed_loop import Client, Measurement, measure, measure_together
+from loadtest.connection import connect
 from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample
 from loadtest.target import Target
+from tests.loadtest.stub import Behaviour, stub
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -120,3 +124,30 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
     plan = Plan(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None)
     with pytest.raises(LoadTestError, match="the server failed"):
         measure(plan, 1, 0.1)
+
+
+def test_a_server_that_is_slow_to_connect_is_measured_from_when_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slowly(factory: Callable[[], Client], url: str) -> Client:
+        await asyncio.sleep(1)
+        return await connect(factory, url)
+
+    monkeypatch.setattr(closed_loop, "connect", slowly)
+    monkeypatch.setattr(closed_loop, "WARM_UP_SECONDS", 0.1)
+    assert measured([Sample({"text": "a"}, None)], clients=1).requests > 0
+
+
+def measured_of(behaviour: Behaviour, clients: int) -> Measurement:
+    with stub(behaviour) as url:
+        return measure(Plan(Target(url, None), "m", [Sample({"text": "x"}, None)], None), clients, 1)
+
+
+def test_a_server_that_answers_nothing_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_loop, "TIMEOUT_SECONDS", 0.5)
+    with pytest.raises(LoadTestError, match="under 2 clients: no answer in time"):
+        measured_of(Behaviour(delay=1000), clients=2)
+
+
+def test_a_slow_server_gives_its_last_answers_for_as_long_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take four seconds."""
+    monkeypatch.setattr(closed_loop, "TIMEOUT_SECONDS", 2)
+    assert measured_of(Behaviour(capacity=4), clients=16).failures == 0
