@@ -27,7 +27,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from loadtest import arguments as options
-from loadtest.command import exit_code
+from loadtest.command import INVALID, exit_code
 from loadtest.generator import Run
 from loadtest.monitor import Monitor, Reading
 from loadtest.packages import require
@@ -40,7 +40,6 @@ from loadtest.traffic import job_of
 
 # A share of the asked rate; below it the server was the limit.
 REACHED = 0.9
-INVALID = 3
 
 
 def main() -> int:

@@ -19,11 +19,11 @@ def parse(description: str) -> argparse.Namespace:
     """The command line, checked and with its defaults filled in."""
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=description)
     add_traffic(parser)
-    parser.add_argument("--users", type=_count, default=64, help="clients that wait for each answer (default: 64)")
+    parser.add_argument("--users", type=count, default=64, help="clients that wait for each answer (default: 64)")
     parser.add_argument(
         "--rate", type=positive, help="requests/s that arrive by chance, answered or not, without users"
     )
-    parser.add_argument("--duration", type=_count, help=f"seconds (default: 30; {SOAK_SECONDS} of a soak)")
+    parser.add_argument("--duration", type=count, help=f"seconds (default: 30; {SOAK_SECONDS} of a soak)")
     parser.add_argument("--shape", choices=SHAPES, default="steady", help="of the load over time (default: steady)")
     parser.add_argument("--out", type=Path, help="folder of the reports (default: loadtest/reports/<model>)")
 
@@ -36,11 +36,11 @@ def parse(description: str) -> argparse.Namespace:
     add_server(parser)
 
     machines = parser.add_argument_group("more processes and machines")
-    machines.add_argument("--processes", type=_count, default=1, help="that send, on this machine")
+    machines.add_argument("--processes", type=count, default=1, help="that send, on this machine")
     role = machines.add_mutually_exclusive_group()
     role.add_argument("--master", action="store_true", help="wait for workers, share the users among them, report")
     role.add_argument("--worker", action="store_true", help="serve a master")
-    machines.add_argument("--expect-workers", type=_count, default=1, help="that the master waits for")
+    machines.add_argument("--expect-workers", type=count, default=1, help="that the master waits for")
     machines.add_argument("--master-host", default="127.0.0.1")
     machines.add_argument("--master-port", type=int, default=5557)
 
@@ -95,7 +95,8 @@ def names(models: Sequence[str]) -> list[str]:
     return [entry.partition("=")[0] for entry in models]
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """An option's number of things."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a whole number of 1 or more")

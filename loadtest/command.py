@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from types import FrameType
 
 from loadtest.errors import LoadTestError
+
+# The exit code where the load generator was itself too slow to measure the server.
+INVALID = 3
 
 
 def exit_code(command: Callable[[], int]) -> int:
@@ -15,12 +19,19 @@ def exit_code(command: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return command()
-    except LoadTestError as error:
+    except (LoadTestError, OSError, BrokenExecutor) as error:  # a full disk, a process killed for its memory
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def verdict(faults: Sequence[str], failures: int) -> int:
+    """The exit code of a measurement: `faults` of the load generator, which are printed, or wrong answers."""
+    for fault in faults:
+        print(f"not valid: {fault}")
+    return INVALID if faults else 1 if failures else 0
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

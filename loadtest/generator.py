@@ -23,6 +23,11 @@ LATE_SECONDS = 0.01
 CLOSED_LATE_SHARE = 0.5
 
 
+def busy(cores: float) -> str | None:
+    """What is wrong where a process of the generator took so many cores; None where nothing is."""
+    return f"a process of the load generator was busy for {cores:.0%} of the time" if cores > BUSY else None
+
+
 @dataclass(frozen=True)
 class Generator:
     """`cores` of each process: processor seconds a second; `late`: how many seconds it was behind, at random times.
@@ -50,8 +55,8 @@ class Generator:
     def faults(self, p50: float, p99: float) -> list[str]:
         """Why the run is not valid, beside its latencies in seconds; nothing where it is."""
         found = []
-        if (busiest := max(self.cores, default=0.0)) > BUSY:
-            found.append(f"a process of the load generator was busy for {busiest:.0%} of the time: give it --processes")
+        if fault := busy(max(self.cores, default=0.0)):
+            found.append(f"{fault}: give it --processes")
         if late := self._late_of_closed(p50) if self.closed else self._late_of_open(p99):
             found.append(f"{late}: give it a machine or cores of its own, or --processes")
         return found

@@ -12,23 +12,26 @@ plain handler needs the weights in runs/<model>/export/hf and is left out withou
 Texts are the archive's golden requests together with others as long as people write (mixed), or short or long ones made
 of them; each length takes about 10 minutes a model with the other options as they are. The servers are started for the
 measurement; leave the machine alone meanwhile. Long contexts need more --seconds: several whole batches have to be
-answered in them. Writes bench.json, bench.md (see markdown.py) and bench.png, and ends with 1 when an answer was wrong.
+answered in them. Writes bench.json, bench.md (see markdown.py) and bench.png after each model, and ends with 1 when an
+answer was wrong, with 3 when the load generator was busy for so long that figures may be its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from loadtest.arguments import REPORTS
+from loadtest.arguments import REPORTS, count
 from loadtest.bench.texts import NAMES
 from loadtest.bench.timing import add_timing, timing
-from loadtest.command import exit_code
+from loadtest.command import exit_code, verdict
 from loadtest.json_file import write_json
 from loadtest.packages import require
-from loadtest.samples import STORE, TEXTS, read_texts
+from loadtest.samples import STORE, TEXTS, read_golden, read_texts
 
 RUNS = Path(__file__).parents[2] / "runs"
 
@@ -40,41 +43,56 @@ def main() -> int:
 
 def _bench(arguments: argparse.Namespace) -> int:
     require("matplotlib", "psutil", "rich", "yaml", "ts")
-    from rich.console import Console
-
     from loadtest.bench.environment import environment
     from loadtest.bench.figures import figures
-    from loadtest.bench.markdown import markdown
     from loadtest.bench.measure import Options, compare
-    from loadtest.bench.report import draw, table
-    from loadtest.bench.rows import failures
 
-    machine, asked_timing = environment(), timing(arguments)
+    asked_timing, out = timing(arguments), arguments.out / "bench"
     samples = {arguments.texts.name: read_texts(arguments.texts)} if arguments.texts else {}
     options = Options(
         arguments.store,
         arguments.runs,
-        sorted(arguments.clients),
+        sorted(set(arguments.clients)),
         asked_timing,
         arguments.lengths,
         samples,
-        arguments.profiles,
+        list(dict.fromkeys(arguments.profiles)),
     )
-    models = {model: figures(compare(model, options, _progress)) for model in arguments.models}
-    asked = {"clients": arguments.clients, **asdict(asked_timing)}
-    content = {"environment": machine, "asked": asked, "models": models}
-    out = arguments.out / "bench"
+    # Known before the first is measured, which takes long.
+    for model in arguments.models:
+        read_golden(options.store / f"{model}.mar")
     arguments.out.mkdir(parents=True, exist_ok=True)
+    asked = {"clients": options.clients, **asdict(asked_timing)}
+    content: dict[str, Any] = {"environment": environment(), "asked": asked, "models": {}}
+    for model in dict.fromkeys(arguments.models):
+        content["models"][model] = figures(compare(model, options, _progress))
+        _write(content, out)
+    return _tell(content["models"], out)
+
+
+def _write(content: Mapping[str, Any], out: Path) -> None:
+    from loadtest.bench.markdown import markdown
+    from loadtest.bench.report import draw
+
     write_json(out.with_suffix(".json"), content)
     out.with_suffix(".md").write_text(markdown(content), encoding="utf-8")
-    draw(models, machine, out.with_suffix(".png"))
+    draw(content["models"], content["environment"], out.with_suffix(".png"))
+
+
+def _tell(models: Mapping[str, Any], out: Path) -> int:
+    from rich.console import Console
+
+    from loadtest.bench.report import table
+    from loadtest.bench.rows import failures, faults
+
     # Tables are not to be cut where the output is no terminal.
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for model, entry in models.items():
-        for kind, of_kind in entry["texts"].items():
-            console.print(table(model, kind, of_kind))
+    kinds = [(model, kind, of_kind) for model, entry in models.items() for kind, of_kind in entry["texts"].items()]
+    for model, kind, of_kind in kinds:
+        console.print(table(model, kind, of_kind))
     print(f"report: {out}.json, {out}.md, {out}.png")
-    return 1 if any(failures(of_kind) for entry in models.values() for of_kind in entry["texts"].values()) else 0
+    found = [f"{model}, {kind} texts, {fault}" for model, kind, of_kind in kinds for fault in faults(of_kind)]
+    return verdict(found, sum(failures(of_kind) for *_, of_kind in kinds))
 
 
 def _progress(line: str) -> None:
@@ -84,7 +102,7 @@ def _progress(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, metavar="NAME")
-    parser.add_argument("--clients", nargs="+", type=int, default=[1, 64, 256], metavar="N")
+    parser.add_argument("--clients", nargs="+", type=count, default=[1, 64, 256], metavar="N")
     add_timing(parser)
     parser.add_argument(
         "--profiles", nargs="*", default=["latency", "throughput"], help="beside the default one (default: %(default)s)"

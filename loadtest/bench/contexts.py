@@ -3,8 +3,9 @@
     python -m loadtest.bench.contexts --model qa
     python -m loadtest.bench.contexts --model qa --words 250 1000 4000 --seconds 5
 
-One client asks one worker, the shortest contexts first. They are made of the archive's golden contexts, one after the
-other. The server is started for the measurement. Writes contexts.json, and ends with 1 when an answer was wrong.
+One client asks one worker. The shortest contexts come first, and warm it up: what memory they take could not be seen
+after longer ones. They are made of the archive's golden contexts, one after the other. The server is started for the
+measurement. Writes contexts.json, and ends with 1 when an answer was wrong.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from loadtest.arguments import REPORTS
+from loadtest.arguments import REPORTS, count
 from loadtest.bench.texts import words_from
+from loadtest.bench.timing import Timing, add_seconds, timing
 from loadtest.command import exit_code
 from loadtest.errors import LoadTestError
 from loadtest.json_file import write_json
@@ -64,14 +66,14 @@ def requests_of(golden: Sequence[Sample], words: int) -> list[Sample]:
     ]
 
 
-def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: float) -> list[Growth]:
+def measure_growth(model: str, store: Path, lengths: Sequence[int], asked_timing: Timing) -> list[Growth]:
     """One entry a length, in rising order.
 
     Raises:
         LoadTestError: no archive, or the server did not start or failed.
     """
     from loadtest.bench.archive import unpack
-    from loadtest.bench.measure import in_own_process, rows_of
+    from loadtest.bench.measure import in_own_process, rows_of, warm_up
     from loadtest.bench.server import serving
     from loadtest.plan import Plan
 
@@ -82,10 +84,11 @@ def measure_growth(model: str, store: Path, lengths: Sequence[int], seconds: flo
         folder = Path(temporary, "model")
         unpack(store / f"{model}.mar", folder)
         with serving(store, [model], Path(temporary, "server"), workers="1") as server:
+            plans = {words: Plan(server.target, model, samples, None) for words, samples in by_words.items()}
+            warm_up([plans[min(plans)]], 1, asked_timing.warm_up)
             for words, samples in by_words.items():
                 rows = rows_of(folder, samples)
-                plan = Plan(server.target, model, samples, None)
-                found = in_own_process([plan], 1, seconds)
+                found = in_own_process([plans[words]], 1, asked_timing.seconds)
                 mean = len(rows) / len(samples)
                 growth.append(
                     Growth(
@@ -110,8 +113,8 @@ def _report(arguments: argparse.Namespace) -> int:
     from loadtest.bench.environment import environment
 
     machine = environment()
-    growth = measure_growth(arguments.model, arguments.store, arguments.words, arguments.seconds)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    growth = measure_growth(arguments.model, arguments.store, arguments.words, timing(arguments))
     path = arguments.out / "contexts.json"
     content = {"environment": machine, "model": arguments.model, "contexts": [asdict(one) for one in growth]}
     write_json(path, content)
@@ -130,8 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     description = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench.contexts", description=description)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--words", nargs="+", type=int, default=[250, 500, 1000, 2000], metavar="N")
-    parser.add_argument("--seconds", type=float, default=8, help="of each length (default: 8)")
+    parser.add_argument("--words", nargs="+", type=count, default=[250, 500, 1000, 2000], metavar="N")
+    add_seconds(parser)
+    parser.set_defaults(repeats=1)
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--out", type=Path, default=REPORTS / "bench")
     return parser

@@ -5,8 +5,9 @@
 
 One of them grows at a time; see sweeps.py for how the others stand. `tokens` are those of a text, as far as the model
 reads, or of the context of a question. Models served at once are copies of the archive. With the options as they are it
-takes about 12 minutes; leave the machine alone meanwhile. Writes growth.json, with the memory of all workers, and
-growth.png, and ends with 1 when an answer was wrong.
+takes about 12 minutes; leave the machine alone meanwhile. Writes growth.json, with the memory of all workers, after
+each of them, and growth.png. Ends with 1 when an answer was wrong, with 3 when the load generator was busy for so long
+that figures may be its own.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from loadtest.arguments import REPORTS
+from loadtest.arguments import REPORTS, count
 from loadtest.bench.timing import add_timing, timing
-from loadtest.command import exit_code
+from loadtest.command import exit_code, verdict
 from loadtest.json_file import write_json
 from loadtest.packages import require
-from loadtest.samples import STORE
+from loadtest.samples import STORE, read_golden
 
 
 def main() -> int:
@@ -40,24 +41,27 @@ def _grow(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from loadtest.bench.environment import environment
-    from loadtest.bench.growth_report import draw, table
+    from loadtest.bench.growth_report import draw, faults, table
     from loadtest.bench.sweeps import CLIENTS, Ranges, grow
 
     machine, asked_timing = environment(), timing(arguments)
     of_options = (arguments.workers or up_to(machine["cores"]), arguments.clients, arguments.tokens, arguments.copies)
-    ranges = Ranges(*map(sorted, of_options))
-    found = grow(arguments.model, arguments.store, ranges, asked_timing, _progress)
-    asked = {**asdict(asked_timing), "clients": CLIENTS}
-    content: dict[str, Any] = {"environment": machine, "model": arguments.model, "asked": asked, **found}
+    ranges = Ranges(*(sorted(set(numbers)) for numbers in of_options))
+    read_golden(arguments.store / f"{arguments.model}.mar")  # before a folder is made for nothing
     folder = arguments.out or REPORTS / "growth" / arguments.model
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "growth.json", content)
+    asked = {**asdict(asked_timing), "clients": CLIENTS}
+    content: dict[str, Any] = {"environment": machine, "model": arguments.model, "asked": asked}
+    for found in grow(arguments.model, arguments.store, ranges, asked_timing, _progress):
+        content |= found
+        write_json(folder / "growth.json", content)
     draw(content, folder / "growth.png")
+    growth = content["growth"]
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    for name, entries in found["growth"].items():
+    for name, entries in growth.items():
         console.print(table(name, entries))
     print(f"report: {folder / 'growth.json'}, {folder / 'growth.png'}")
-    return 1 if any(entry["failures"] for entries in found["growth"].values() for entry in entries) else 0
+    return verdict(faults(growth), sum(entry["failures"] for entries in growth.values() for entry in entries))
 
 
 def _progress(line: str) -> None:
@@ -68,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     description = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench.growth", description=description)
     parser.add_argument("--model", required=True)
-    numbers: dict[str, Any] = {"nargs": "+", "type": int, "metavar": "N"}
+    numbers: dict[str, Any] = {"nargs": "+", "type": count, "metavar": "N"}
     parser.add_argument("--workers", **numbers, help="of the model (default: 1, 2, 4, … up to the cores)")
     parser.add_argument("--clients", **numbers, default=[1, 4, 16, 64, 256, 512])
     parser.add_argument("--tokens", **numbers, default=[8, 16, 32, 64, 128, 256, 512], help="of a text or context")

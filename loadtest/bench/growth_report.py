@@ -11,6 +11,7 @@ from rich.table import Table
 from loadtest.bench.environment import machine
 from loadtest.bench.report import curve
 from loadtest.bench.rows import rates
+from loadtest.generator import busy
 
 LABELS = {
     "workers": "workers",
@@ -40,6 +41,16 @@ def table(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:
             str(entry["failures"]),
         )
     return grid
+
+
+def faults(growth: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Which figures may be the load generator's own, and why."""
+    return [
+        f"{entry[name]} {LABELS[name]}: {reason}"
+        for name, entries in growth.items()
+        for entry in entries
+        if (reason := busy(entry["generator_cores"]["max"]))
+    ]
 
 
 def draw(content: Mapping[str, Any], path: Path) -> None:

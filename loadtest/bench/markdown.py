@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.bench.environment import machine
-from loadtest.bench.rows import failures, rows, title
+from loadtest.bench.rows import failures, faults, rows, title
 from loadtest.command import exit_code
 from loadtest.errors import LoadTestError
 
@@ -36,6 +36,7 @@ def markdown(content: Mapping[str, Any]) -> str:
         for kind, figures in entry["texts"].items():
             parts.append(f"{title(model, kind, figures)}; {failures(figures)} wrong answers:\n")
             parts.append("\n".join(_lines(figures)) + "\n")
+            parts += [f"Not valid: {fault}.\n" for fault in faults(figures)]
     return "\n".join(parts)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from loadtest.bench.numbers import rate
 from loadtest.bench.setups import BUNDLE
+from loadtest.generator import busy
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,16 @@ def rows(figures: Mapping[str, Any]) -> Iterator[Row]:
 def failures(figures: Mapping[str, Any]) -> int:
     """Wrong answers to one kind of texts, from all set-ups."""
     return sum(entry["failures"] for by_clients in figures["setups"].values() for entry in by_clients.values())
+
+
+def faults(figures: Mapping[str, Any]) -> list[str]:
+    """Which figures of one kind of texts may be the load generator's own, and why."""
+    return [
+        f"{setup}, {clients} clients: {reason}"
+        for setup, by_clients in figures["setups"].items()
+        for clients, entry in by_clients.items()
+        if (reason := busy(entry["generator_cores"]["max"]))
+    ]
 
 
 def rates(spread: Mapping[str, float]) -> str:

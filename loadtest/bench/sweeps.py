@@ -114,8 +114,10 @@ class Sweeps:
         return {name: number, **of_repeats(measured), "memory_mib": memory}
 
 
-def grow(model: str, store: Path, ranges: Ranges, timing: Timing, report: Callable[[str], None]) -> dict[str, Any]:
-    """The entries by what grows, and what a golden request is for the model.
+def grow(
+    model: str, store: Path, ranges: Ranges, timing: Timing, report: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """What a golden request is for the model, and the entries by what grows, as far as they are measured each time.
 
     Raises:
         LoadTestError: no archive, a request that the model refuses, or a server did not start or failed.
@@ -123,13 +125,17 @@ def grow(model: str, store: Path, ranges: Ranges, timing: Timing, report: Callab
     with tempfile.TemporaryDirectory(prefix="growth-") as temporary:
         sweeps = Sweeps(model, store, Path(temporary), timing, report)
         unpack(sweeps.archive, sweeps.unpacked)
-        work = work_of(sweeps.unpacked, sweeps.golden)
-        growth = {"workers": list(sweeps.workers(ranges.workers))}
+        growth: dict[str, list[Entry]] = {}
+        found = {"work": asdict(work_of(sweeps.unpacked, sweeps.golden)), "growth": growth}
+        growth["workers"] = list(sweeps.workers(ranges.workers))
+        yield found
         with sweeps.serving([model], store) as server:
             growth["clients"] = list(sweeps.clients(server, ranges.clients))
+            yield found
             growth["tokens"] = list(sweeps.tokens(server, ranges.tokens))
+            yield found
         growth["models"] = list(sweeps.models(ranges.models))
-        return {"work": asdict(work), "growth": growth}
+        yield found
 
 
 def work_of(folder: Path, samples: Sequence[Sample]) -> Work:

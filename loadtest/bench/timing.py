@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from loadtest.arguments import count, positive
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -20,10 +22,15 @@ class Timing:
 
 def add_timing(parser: argparse.ArgumentParser) -> None:
     """The options that `timing` reads."""
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
+    add_seconds(parser)
+    parser.add_argument("--repeats", type=count, default=3)
+
+
+def add_seconds(parser: argparse.ArgumentParser) -> None:
+    """Without the repeats, for what is measured once."""
+    parser.add_argument("--seconds", type=positive, default=8, help="of each measurement (default: 8)")
     of_warm_up = "seconds of each server before its first measurement, no fewer than of that (default: 15)"
     parser.add_argument("--warm-up", type=float, default=15, metavar="SECONDS", help=of_warm_up)
-    parser.add_argument("--repeats", type=int, default=3)
 
 
 def timing(arguments: argparse.Namespace) -> Timing:

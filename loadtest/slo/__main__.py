@@ -4,7 +4,7 @@
     python -m loadtest.slo --model qa --texts dev-v1.1.json.gz --p99 1s --seconds 20
     python -m loadtest.slo --model intent=3 qa=1 --p99 500ms
 
-Requests arrive by chance (Poisson) at a rate that is searched: doubled and halved until one keeps the bound and the
+Requests arrive by chance (Poisson) at a rate that is searched: raised and lowered until one keeps the bound and the
 next does not, by 5 % in the end. Each rate is tried until it is 99 % sure which of the two it is; the one found has to
 keep the bound once more. Beside it, for a single model: single-stream (one client that waits for each answer) and
 offline (always enough requests waiting for full batches), as MLPerf names them.
@@ -22,11 +22,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from loadtest.arguments import REPORTS, add_server, add_traffic, check, names, positive
+from loadtest.arguments import REPORTS, add_server, add_traffic, check, count, names, positive
 from loadtest.bench.closed_loop import measure
-from loadtest.command import exit_code
+from loadtest.command import INVALID, exit_code
 from loadtest.confidence import CONFIDENCE
-from loadtest.generator import Run
+from loadtest.generator import Run, busy
 from loadtest.packages import require
 from loadtest.plan import Job
 from loadtest.slo.point import Point, measure_point
@@ -34,7 +34,6 @@ from loadtest.slo.search import Search, search
 from loadtest.stages import Stage
 from loadtest.traffic import job_of
 
-INVALID = 3
 # Fills the batches of every worker, and stays below the 1000 requests that may wait for a model.
 OFFLINE_CLIENTS = 256
 # Of the offline throughput: about where answers become slow.
@@ -52,6 +51,7 @@ def _slo(arguments: argparse.Namespace) -> int:
     from loadtest import open_loop
 
     job = job_of(arguments, [])
+    arguments.out.mkdir(parents=True, exist_ok=True)
     print(f"{', '.join(job.models)} on {job.target.url}: p99 within {arguments.p99:g} ms", flush=True)
     scenarios = closed_scenarios(job, arguments.seconds)
 
@@ -78,6 +78,8 @@ def closed_scenarios(job: Job, seconds: float) -> dict[str, Any]:
         measured[name] = asdict(one) | {"clients": clients}
         latency = f"p50 {one.p50:.1f} ms, p99 {one.p99:.1f} ms"
         print(f"{name}: {one.requests_per_second:.1f}/s, {latency}, {one.failures} failures", flush=True)
+        if fault := busy(one.generator_cores):
+            print(f"note: {name} may be the load generator's own figure: {fault}", flush=True)
     return measured
 
 
@@ -98,23 +100,24 @@ def conclude(job: Job, found: Search, scenarios: dict[str, Any], arguments: argp
         "scenarios": scenarios,
         "points": [asdict(point) for point in found.points],
     }
-    arguments.out.mkdir(parents=True, exist_ok=True)
     write_json(arguments.out / "slo.json", result)
     _write_csv(found.points, arguments.out / "points.csv")
     drawn = list(pictures(found, arguments.p99))
     write_page(arguments.out / "slo.html", "slo.html.j2", result=result, pictures=drawn, url=job.target.url)
     print(f"report: {arguments.out / 'slo.html'}, {arguments.out / 'slo.json'}")
+    best = found.best
+    if best:
+        print(
+            f"{best.rate:.1f} requests/s keep p99 within {arguments.p99:g} ms: {best.slow} of {best.requests} were "
+            f"slower; with {CONFIDENCE:.0%} confidence no more than {best.slow_at_most:.2%} are"
+        )
     if found.limited_by_generator:
-        print(f"not valid: {found.points[-1].why or 'the load generator was the limit'}")
+        why = next(point.why for point in reversed(found.points) if point.verdict == "not valid")
+        print(f"not valid: {'a higher rate' if best else 'a rate'} could not be tried: {why}")
         return INVALID
-    if found.best is None:
+    if best is None:
         print(f"failed: no rate keeps p99 within {arguments.p99:g} ms without a failure")
         return 1
-    best = found.best
-    print(
-        f"{best.rate:.1f} requests/s keep p99 within {arguments.p99:g} ms: {best.slow} of {best.requests} were slower; "
-        f"with {CONFIDENCE:.0%} confidence no more than {best.slow_at_most:.2%} are"
-    )
     if arguments.min_rps and best.rate < arguments.min_rps:
         print(f"failed: requests/s: {best.rate:.1f}, the limit is {arguments.min_rps:g}")
         return 1
@@ -147,7 +150,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--p99", type=milliseconds, required=True, metavar="TIME", help="such as 100ms or 1s")
     parser.add_argument("--min-rps", type=positive, help="requests/s that have to be found")
     parser.add_argument("--seconds", type=positive, default=10, help="at least, of each look at a rate (default: 10)")
-    parser.add_argument("--processes", type=int, default=1, help="that send, on this machine")
+    parser.add_argument("--processes", type=count, default=1, help="that send, on this machine")
     parser.add_argument("--out", type=Path, help="folder of the report (default: loadtest/reports/<model>-slo)")
     add_server(parser)
     arguments = parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,19 @@ from rich.console import Console
 
 from archives.build import build_archive
 from handlers.text.integrity import check_integrity
+from loadtest.bench import __main__ as command
 from loadtest.bench import markdown
 from loadtest.bench.archive import handler_settings, pack_as, pack_with, unpack, whole_batches
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import Measurement
 from loadtest.bench.figures import figures
-from loadtest.bench.measure import Results, Turns, Work, rows_of
+from loadtest.bench.measure import Options, Results, Turns, Work, rows_of
 from loadtest.bench.report import draw, table
+from loadtest.bench.rows import faults
 from loadtest.bench.setups import BUNDLE, PLAIN
 from loadtest.errors import LoadTestError
 from loadtest.samples import Sample
+from tests.archives.mini_archive import write_archive
 from tests.tiny_export import SENTENCES
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
@@ -125,6 +129,52 @@ def test_what_is_no_measurement_is_told(
         path.write_text(content)
     assert markdown_of(path, monkeypatch) == 2
     assert told in capsys.readouterr().err
+
+
+def test_figures_that_may_be_the_generators_own_are_told() -> None:
+    repeats = {64: [at(900), replace(at(900), generator_cores=0.95)], 1: [at(100)] * 2}
+    busy = figures(Results(1000, {"long": Turns(Work(2, 5, 600), [1000.0, 1000.0], {BUNDLE: repeats})}))
+    assert faults(OF_LONG) == []
+    (told,) = faults(busy["texts"]["long"])
+    assert told == f"{BUNDLE}, 64 clients: a process of the load generator was busy for 95% of the time"
+    assert f"\nNot valid: {told}.\n" in markdown.markdown(CONTENT | {"models": {"tiny": busy}})
+
+
+def bench(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[Options]]:
+    """The command's exit code, and what it has measured: a server fails with the model `b`."""
+    measured = []
+
+    def compare(model: str, options: Options, report: object) -> Results:
+        measured.append(options)
+        if model == "b":
+            raise LoadTestError("the server failed")
+        return RESULTS
+
+    monkeypatch.setattr("loadtest.bench.measure.compare", compare)
+    where = ["--store", str(tmp_path), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["bench", *options, *where])
+    return command.main(), measured
+
+
+def test_each_model_and_setup_is_measured_once_and_kept_before_the_next_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        write_archive(tmp_path, name)
+    options = ["--models", "a", "a", "b", "--clients", "64", "1", "64", "--profiles", "latency", "latency"]
+    code, measured = bench(options, tmp_path, monkeypatch)
+    assert code == 2
+    assert [(asked.clients, asked.profiles) for asked in measured] == [([1, 64], ["latency"])] * 2
+    assert list(json.loads((tmp_path / "out" / "bench.json").read_text())["models"]) == ["a"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"bench.json", "bench.md", "bench.png"}
+
+
+def test_a_missing_archive_is_told_before_any_model_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_archive(tmp_path, "a")
+    assert bench(["--models", "a", "nobody"], tmp_path, monkeypatch) == (2, [])
+    assert "nobody.mar" in capsys.readouterr().err
 
 
 def test_a_changed_archive_keeps_its_integrity(tiny_runs: Path, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from loadtest.bench import server
+from loadtest.command import exit_code, verdict
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,6 +65,46 @@ def test_wrong_options_are_named(options: list[str], told: str) -> None:
     result = python("-m", "loadtest", "--model", "m", *options)
     assert result.returncode == 2
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("slo.__main__", ["--model", "m", "--p99", "1s", "--processes", "0"]),
+        ("bench.__main__", ["--models", "m", "--clients", "0"]),
+        ("bench.__main__", ["--models", "m", "--repeats", "0"]),
+        ("bench.growth", ["--model", "m", "--copies", "0"]),
+        ("bench.contexts", ["--model", "m", "--seconds", "0"]),
+    ],
+)
+def test_a_measurement_of_nothing_is_refused(
+    module: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", [module, *options])
+    with pytest.raises(SystemExit):
+        import_module(f"loadtest.{module}").main()
+    assert f"argument {options[-2]}: 0: expected" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("hello\n")
+    texts = ["--texts", str(tmp_path / "texts.txt"), "--store", str(tmp_path)]
+    result = python("-m", "loadtest", "--model", "m", *_url("loadtest"), *texts, "--out", str(tmp_path / "texts.txt"))
+    assert result.returncode == 2
+    assert result.stderr == f"error: [Errno 17] File exists: '{tmp_path / 'texts.txt'}'\n"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenProcessPool("a process ended")])
+def test_what_the_machine_refuses_is_no_missed_limit(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def failing() -> int:
+        raise error
+
+    assert exit_code(failing) == 2
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_a_busy_generator_counts_before_wrong_answers() -> None:
+    assert [verdict(["busy"], 1), verdict([], 1), verdict([], 0)] == [3, 1, 0]
 
 
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
