@@ -37,6 +37,7 @@ def search(attempt: Try, first: float, report: Callable[[Point, str], None]) -> 
     what the search finds has to keep the bound again, with other arrivals.
     """
     found = Search()
+    first = max(first, LOWEST_RATE)
     low, high = _bracket(attempt, first, report, found)
     while low is not None and high / low > PRECISION:
         middle = sqrt(low * high)

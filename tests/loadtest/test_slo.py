@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import numpy as np
 import pytest
 
 from loadtest.generator import Generator, Run
+from loadtest.plan import Job, Plan
 from loadtest.recording import Recorder
-from loadtest.slo.__main__ import milliseconds
+from loadtest.slo.__main__ import conclude, milliseconds
 from loadtest.slo.point import LOOKS, Point, Verdict, judged, measure_point, seconds_of_a_look
-from loadtest.slo.search import PRECISION, Search, search
+from loadtest.slo.search import LOWEST_RATE, PRECISION, Search, search
+from loadtest.target import Target
 from tests.loadtest.stub import Behaviour, stub
 
 
@@ -165,6 +169,24 @@ def test_a_generator_that_is_too_slow_is_told_from_a_server_that_is() -> None:
     found = searched(lambda rate: "kept" if rate <= 100 else "not valid", 60)
     assert found.best is not None
     assert found.limited_by_generator
+
+
+def test_rates_that_would_take_too_long_are_not_tried() -> None:
+    found = searched(lambda rate: "kept" if rate <= 1.5 else "missed", 1.2)
+    assert found.best is None
+    assert [point.rate for point in found.points] == [LOWEST_RATE]
+
+
+def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, above = point(100, "kept"), replace(point(110, "not valid"), why="it was late")
+    job = Job([Plan(Target("http://host", None), "m", [], None)], [1.0], [])
+    found = Search([best, above, best], best, limited_by_generator=True)
+    assert conclude(job, found, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
+    found_rate, not_valid = capsys.readouterr().out.splitlines()[-2:]
+    assert found_rate.startswith("100.0 requests/s keep p99 within 100 ms")
+    assert not_valid == "not valid: a higher rate could not be tried: it was late"
 
 
 @pytest.mark.parametrize(("text", "value"), [("100ms", 100), ("0.1s", 100), ("250", 250)])
