@@ -43,7 +43,7 @@ class FittingBatch(BatchSizeFinder):
         wanted = data.batch_size
         # Lightning's finder begins small and does not try its `max_val` itself: from `wanted` on, it only goes down.
         self._init_val, self._max_val = wanted, wanted + 1
-        with quiet(), longest_rows_first(data):
+        with quiet(), longest_rows_first(data, rows=wanted * self._steps_per_trial):
             _reset_dataloaders(trainer)
             try:
                 self.scale_batch_size(trainer, pl_module)
@@ -87,21 +87,20 @@ def shared_out(wanted: int, fitting: int) -> tuple[int, int]:
 
 
 @contextmanager
-def longest_rows_first(data: Any) -> Iterator[None]:
-    """Meanwhile, the training batches of a data module begin with its longest rows."""
-    data.train_dataloader = partial(_longest_first, data.train_dataloader)
+def longest_rows_first(data: Any, rows: int) -> Iterator[None]:
+    """Meanwhile, the training batches of a data module are of its longest `rows`, several times where it has fewer."""
+    data.train_dataloader = partial(_longest_first, data.train_dataloader, rows)
     try:
         yield
     finally:
         del data.train_dataloader  # the class's own is back
 
 
-def _longest_first(ordinary: Any) -> DataLoader:
+def _longest_first(ordinary: Any, rows: int) -> DataLoader:
     loader = ordinary()
-    order = np.argsort(-loader.sampler.lengths, kind="stable").tolist()
-    return DataLoader(
-        loader.dataset, loader.batch_size, sampler=order, collate_fn=loader.collate_fn, pin_memory=loader.pin_memory
-    )
+    order = np.argsort(-np.asarray(loader.lengths), kind="stable")
+    longest = loader.dataset.select(np.resize(order, rows))
+    return DataLoader(longest, loader.batch_size, collate_fn=loader.collate_fn, pin_memory=loader.pin_memory)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handlers import base_model
 
-# Rows are sorted by length within pools of this many batches: little padding, yet every epoch mixes anew.
+# Rows are sorted by length within pools of so many batches, or a quarter of the rows: little padding, yet every epoch
+# mixes anew, and no batch is of copies of a few rows that are gone through several times.
 POOL_BATCHES = 32
 
 
@@ -38,7 +40,7 @@ class LengthGroupedSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng([self.seed, self.epoch()])
         order = np.concatenate([generator.permutation(len(self.lengths)) for _ in range(self.passes)])
-        pool = self.batch_size * POOL_BATCHES
+        pool = self.batch_size * min(max(len(self.lengths) // (4 * self.batch_size), 1), POOL_BATCHES)
         batches: list[np.ndarray] = []
         for start in range(0, len(order), pool):
             rows = order[start : start + pool]
@@ -54,11 +56,17 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Begins with the batch of number `start()`: a run that is resumed within an epoch gets what is left of it."""
+    """Begins with the batch of number `start()`: a run that is resumed within an epoch gets what is left of it.
 
-    def __init__(self, dataset: Dataset[Any], *, start: Callable[[], int], **settings: Any) -> None:
+    `lengths` are those of the rows of the data set.
+    """
+
+    def __init__(
+        self, dataset: Dataset[Any], *, start: Callable[[], int], lengths: Sequence[int], **settings: Any
+    ) -> None:
         super().__init__(dataset, **settings)
         self.start = start
+        self.lengths = lengths
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Asks where to start when the first batch is taken: iterators are made before a checkpoint is read."""
@@ -86,16 +94,20 @@ def training_loader(
 
     An epoch goes over all rows as often as `least_steps` of the optimiser take.
     """
-    # Lightning deals the rows out to the devices one by one: a batch of all of them has similar lengths.
     devices = data.trainer.world_size if data.trainer else 1
     accumulated = data.trainer.accumulate_grad_batches if data.trainer else 1
     passes = math.ceil(least_steps * accumulated * batch_size * devices / len(lengths))
-    sampler = LengthGroupedSampler(
+    sampler: Sampler[int] = LengthGroupedSampler(
         lengths, batch_size * devices, seed, lambda: data.trainer.current_epoch if data.trainer else 0, passes
     )
+    if data.trainer and devices > 1:
+        # Rows are dealt out one by one, so that a batch of all devices has similar lengths. Lightning's own way would
+        # shuffle them once more.
+        sampler = DistributedSamplerWrapper(sampler, num_replicas=devices, rank=data.trainer.global_rank, shuffle=False)
     return ResumableLoader(
         rows,
         start=lambda: batches_done(data),
+        lengths=lengths,
         batch_size=batch_size,
         sampler=sampler,
         collate_fn=collate,
