@@ -10,13 +10,14 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
 from archives.client import Client
 from archives.errors import ServerError
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
 
 
 def evaluate(client: Client, path: Path, text_column: str, label_column: str) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def evaluate(client: Client, path: Path, text_column: str, label_column: str) ->
         ServerError: the file cannot be read, or a row has no text or label.
         ClientError: the server did not answer.
     """
-    rows = [_pair(row, text_column, label_column, f"{path}, row {i}") for i, row in enumerate(_rows(path), start=1)]
+    found = _rows(path, {text_column, label_column})
+    rows = [_pair(row, text_column, label_column, f"{path}, row {i}") for i, row in enumerate(found, start=1)]
     if not rows:
         raise ServerError(f"{path} has no rows")
     began = time.perf_counter()
@@ -42,7 +44,7 @@ def _pair(row: Any, text_column: str, label_column: str, where: str) -> tuple[st
     for column in (text_column, label_column):
         if row.get(column) is None:
             raise ServerError(f"{where} has no column {column!r}, it has {', '.join(map(str, row))}")
-    return str(row[text_column]), str(row[label_column])
+    return str(row[text_column]), str(row[label_column]).strip()  # as training reads labels
 
 
 def ending(path: Path) -> str:
@@ -56,13 +58,16 @@ def open_text(path: Path) -> IO[str]:
     return cast(IO[str], opened)
 
 
-def _rows(path: Path) -> Iterator[Any]:
+def _rows(path: Path, columns: set[str]) -> Iterator[Any]:
+    csv.field_size_limit(2**31 - 1)  # Python's own limit refuses long texts
     try:
         with open_text(path) as file:
             if ending(path) == ".jsonl":
                 yield from (json.loads(line) for line in file if line.strip())
-            elif ending(path) in DELIMITERS:
-                yield from csv.DictReader(file, delimiter=DELIMITERS[ending(path)])
+            elif ending(path) in SEPARATORS:
+                header, separators = file.readline(), SEPARATORS[ending(path)]
+                found = (sign for sign in separators if columns <= set(next(csv.reader([header], delimiter=sign), [])))
+                yield from csv.DictReader(chain([header], file), delimiter=next(found, separators[0]))
             else:
                 raise ServerError(
                     f"{path}: expected a .csv, .tsv or .jsonl file of texts with labels, or a .json or .jsonl file of "

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ class Columns:
     text: str
     label: str
     complexity: str | None
+
+    def all_in(self, available: Collection[str]) -> bool:
+        return self.text in available and self.label in available
 
     def among(self, path: Path, available: Collection[str]) -> list[str]:
         """Those that are available.
@@ -68,10 +72,17 @@ class Lines:
         self.ended = False
 
 
-def separated_rows(path: Path, columns: Columns, separator: str) -> Rows:
-    """A row with too many fields is bad, as is one with a quote that does not close."""
+def separated_rows(path: Path, columns: Columns, separators: str) -> Rows:
+    """A row with too many fields is bad, as is one with a quote that does not close.
+
+    Args:
+        separators: of which the first is taken that finds the columns in the header, or the first of all.
+    """
+    csv.field_size_limit(LONGEST_FIELD)
     with open_text(path, newline="") as file:
-        records = _records(Lines(file), separator)
+        first = file.readline()
+        found = (sign for sign in separators if columns.all_in(next(csv.reader([first], delimiter=sign), [])))
+        records = _records(Lines(chain([first], file)), next(found, separators[0]))
         header = next(records, None)
         if not isinstance(header, list):
             raise ValueError(header or "there is nothing in it")
@@ -120,17 +131,32 @@ def hub_rows(path: Path, rows: Dataset, columns: Columns) -> Rows:
 def _records(lines: Lines, separator: str) -> Iterator[list[str] | BadRow]:
     """The fields of each record. Where a quote does not close, its line alone is bad: those after it are read anew.
 
-    A quote takes what follows it up to the next one, or to the end. In a TSV that shows as a field with both a tab and
-    a line break; in a CSV texts may hold both.
+    A quote takes what follows it up to the next one, or to the end. That shows where no separator follows the next one,
+    and with tabs as a field with both a tab and a line break; with commas texts may hold both.
     """
-    csv.field_size_limit(LONGEST_FIELD)
-    for fields in csv.reader(lines, delimiter=separator):
-        if lines.ended or (separator == "\t" and any("\t" in text and "\n" in text for text in fields)):
-            yield BadRow("a quote that does not close (in a TSV, no quoted text may hold both a tab and a line break)")
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    while (fields := _fields(reader, lines, separator)) is not None:
+        if isinstance(fields, BadRow):
             lines.back_to_second()
+            yield fields
         elif len(fields) > 1 or "".join(fields).strip():
             yield fields
         lines.taken.clear()
+
+
+def _fields(reader: Iterator[list[str]], lines: Lines, separator: str) -> list[str] | BadRow | None:
+    """Those of the next record, None after the last. Within one line, what follows a quote belongs to its field."""
+    unclosed = BadRow("a quote that does not close (in a TSV, no quoted text may hold both a tab and a line break)")
+    try:
+        fields = next(reader, None)
+    except csv.Error:
+        if lines.ended or len(lines.taken) > 1:
+            return unclosed
+        line = Lines(lines.taken)
+        fields = next(csv.reader(line, delimiter=separator))
+        return unclosed if line.ended else fields
+    swallowed = separator == "\t" and any("\t" in text and "\n" in text for text in fields or ())
+    return unclosed if swallowed else fields
 
 
 def _objects(rows: Iterable[Any], path: Path, columns: Columns) -> Rows:

@@ -31,8 +31,8 @@ from lightning_modules.data.table_files import (
 from lightning_modules.errors import UserError
 
 FORMATS: dict[str, Callable[[Path, Columns], Rows]] = {
-    ".csv": partial(separated_rows, separator=","),
-    ".tsv": partial(separated_rows, separator="\t"),
+    ".csv": partial(separated_rows, separators=",;\t"),
+    ".tsv": partial(separated_rows, separators="\t"),
     ".json": json_rows,
     ".jsonl": json_line_rows,
     ".parquet": parquet_rows,
@@ -145,11 +145,11 @@ def _row(values: dict[str, Any] | BadRow, columns: Columns) -> dict[str, str]:
 def _string(role: str, value: Any) -> str:
     """A missing value is ""."""
     if isinstance(value, bytes):
-        value = value.decode(errors="replace")
+        value = value.decode(errors="surrogateescape")
     if isinstance(value, list | tuple | dict):
         raise BadRow(f"{role} is {'an object' if isinstance(value, dict) else 'a list'}: one value is needed")
     text = "" if value is None or _is_nan(value) else str(value)
-    if not text.isascii() and ("\N{REPLACEMENT CHARACTER}" in text or _has_surrogate(text)):
+    if _has_surrogate(text):
         raise BadRow("wrong encoding (not UTF-8, or half of a surrogate pair)")
     return text
 

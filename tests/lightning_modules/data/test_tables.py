@@ -115,6 +115,8 @@ def test_bad_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
             "more fields than the header: quote texts that hold a separator",
         ),
         ("a.csv", ["text,label", "a,x", '"b,x', "c,y"], "a quote that does not close"),
+        ("a.csv", ["text,label", "a,x", '"b,x', "c,y", 'd "e",y'], "a quote that does not close"),
+        ("a.csv", ["text,label", "a,x", '"b" c,"x', "c,y"], "a quote that does not close"),
         ("a.tsv", ["text\tlabel", "a\tx", '"b\tx', "c\ty"], "a quote that does not close"),
         ("a.tsv", ["label\ttext", "x\ta", 'x\t"b', "y\tc"], "a quote that does not close"),
         ("a.tsv", ["text\tlabel", "a\tx", '"b\tx', "c\ty", '"d"\ty'], "a quote that does not close"),
@@ -128,6 +130,25 @@ def test_a_broken_row_costs_only_itself(tmp_path: Path, name: str, lines: list[s
     assert list(table.rows["text"])[:2] == ["a", "c"]
     assert list(table.rows["label"])[:2] == ["x", "y"]
     assert table.dropped.total() == 1
+
+
+def test_a_quote_within_a_field_belongs_to_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\n"Great" movie,x\nsay "hi" now,y\n"two\nlines, ""quoted""",z\n')
+    texts = list(read_table(tmp_path / "a.csv", COLUMNS, "error").rows["text"])
+    assert texts == ["Great movie", 'say "hi" now', 'two\nlines, "quoted"']
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_a_csv_may_be_separated_by_semicolons_or_tabs(tmp_path: Path, separator: str) -> None:
+    lines = [["id", "text", "label"], ["1", '"a, b; c"', "x"], ["2", "plain", "y"]]
+    (tmp_path / "a.csv").write_text("".join(separator.join(line) + "\n" for line in lines))
+    table = read_table(tmp_path / "a.csv", COLUMNS, "error")
+    assert list(zip(table.rows["text"], table.rows["label"], strict=True)) == [("a, b; c", "x"), ("plain", "y")]
+
+
+def test_a_replacement_character_is_a_character(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", [{"text": "a \N{REPLACEMENT CHARACTER}", "label": "x"}])
+    assert list(read_table(path, COLUMNS, "error").rows["text"]) == ["a \N{REPLACEMENT CHARACTER}"]
 
 
 def test_what_other_columns_hold_does_not_matter(tmp_path: Path) -> None:
