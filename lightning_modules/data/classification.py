@@ -17,7 +17,7 @@ from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.callbacks.step_seed import run_seed
 from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
-from lightning_modules.data.splits import allotted, numbered, with_missing_parts
+from lightning_modules.data.splits import allotted, numbered, plain, with_missing_parts
 from lightning_modules.data.table_files import Columns
 from lightning_modules.data.tables import BadRows, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.data.token_cache import cached_rows
@@ -41,8 +41,8 @@ class ClassificationData(LightningDataModule):
         label_column: name of the column with the label.
         complexity_column: name of the column with a second, ordinal label; null: no complexity head.
         synthetic: a generator with its settings.
-        val_share: share of the training part that becomes the missing validation part, stratified by label; rows of
-            one text stay together.
+        val_share: share of the training part that becomes the missing validation part, stratified by label; rows whose
+            texts differ by case and spacing at most stay together.
         test_share: the same for the missing test part.
         bad_rows: `error` names rows that cannot be used; `drop` drops and counts them.
         backbone: whose tokenizer to use; linked from the model.
@@ -131,7 +131,10 @@ class ClassificationData(LightningDataModule):
 
     @cached_property
     def tokenised(self) -> dict[str, Dataset]:
-        """The parts with columns `input_ids`, `target`, `complexity_target`, cached on disk by content; and `row`."""
+        """The parts, cached on disk by content, and the number of each `row`.
+
+        Further columns are `input_ids`, `truncated` (the text was), `target`, `complexity_target`.
+        """
         parts = {part: self._tokenise(table) for part, table in self.tables.items()}
         return {part: rows.add_column("row", np.arange(len(rows))) for part, rows in parts.items()}
 
@@ -146,12 +149,23 @@ class ClassificationData(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
+    def notes(self) -> list[str]:
+        """What limits the texts that training reads."""
+        rows = self.tokenised["train"]
+        cut = sum(rows["truncated"][:])
+        return [f"{cut} of {len(rows)} training texts are cut to data.max_length {self.max_length} tokens"] * bool(cut)
+
     def summary(self) -> dict[str, Any]:
-        """Of each part, for the report: file, rows, dropped rows, and rows whose text occurs in training too."""
-        trained = set(self.tables["train"].rows["text"][:])
+        """Of each part, for the report: file, rows, those cut or dropped, and those whose text is in training too."""
+        trained = set(map(plain, self.tables["train"].rows["text"][:]))
         return {
-            part: {"file": table.path.name, "rows": len(table.rows), "dropped": dict(table.dropped)}
-            | ({} if part == "train" else {"also_in_training": sum(t in trained for t in table.rows["text"][:])})
+            part: {
+                "file": table.path.name,
+                "rows": len(table.rows),
+                "truncated": sum(self.tokenised[part]["truncated"][:]),
+                "dropped": dict(table.dropped),
+            }
+            | ({} if part == "train" else {"also_in_training": sum(plain(t) in trained for t in table.rows["text"][:])})
             for part, table in self.tables.items()
         }
 
@@ -186,8 +200,10 @@ class ClassificationData(LightningDataModule):
         level_ids = {level: i for i, level in enumerate(self.complexity_labels)}
 
         def encode(batch: dict[str, list[str]]) -> dict[str, list]:
+            encoded = self.encoder.encode(batch["text"])
             return {
-                "input_ids": [row.ids for row in self.encoder.encode(batch["text"])],
+                "input_ids": [row.ids for row in encoded],
+                "truncated": [row.truncated for row in encoded],
                 "target": [label_ids[label] for label in batch["label"]],
                 "complexity_target": [level_ids.get(level, IGNORED) for level in batch["complexity"]],
             }
@@ -199,11 +215,11 @@ class ClassificationData(LightningDataModule):
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     """Cuts a `share` of every label's texts off, shuffled by `seed`; a label's last text stays in training.
 
-    All rows of a text go together; with several labels, it counts as one of the rarest. What was dropped from the file
-    before stays with the first.
+    All rows of a text, whatever its case and spacing, go together; with several labels, it counts as one of the rarest.
+    What was dropped from the file before stays with the first.
     """
     generator = np.random.default_rng(seed)
-    texts, labels = numbered(table.rows["text"]), numbered(table.rows["label"])
+    texts, labels = numbered(map(plain, table.rows["text"])), numbered(table.rows["label"])
     by_text = np.lexsort((labels, np.bincount(labels)[labels], texts))
     _, firsts = np.unique(texts[by_text], return_index=True)
     rows = np.sort(by_text[firsts])  # one of each text

@@ -20,7 +20,7 @@ from lightning_modules.data.batching import on_cuda, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.question_files import Questions, read_hub, read_questions
 from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window, collate, window_rows
-from lightning_modules.data.splits import joined_groups, with_missing_parts
+from lightning_modules.data.splits import joined_groups, numbered, whole_groups, with_missing_parts
 from lightning_modules.data.tables import BadRows
 from lightning_modules.errors import UserError
 from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
@@ -39,7 +39,7 @@ class QuestionData(LightningDataModule):
         test_file: test questions; null: the same.
         dataset: a hub name such as `squad`, or a local folder in hub layout, in place of the training file.
         synthetic: the generator's settings.
-        val_share: share of the training part's articles that become the missing validation part.
+        val_share: share of the training part's questions that become the missing validation part, by whole articles.
         test_share: the same for the missing test part.
         max_train_examples: questions used of the training part, chosen by `seed`; null: all.
         max_val_examples: the same for validation.
@@ -53,6 +53,7 @@ class QuestionData(LightningDataModule):
         n_best: answers kept in decoding.
         batch_size: windows of a training batch on each device; twice as many in validation, where only a question that
             alone has more makes a larger batch.
+        least_steps: of an epoch; so few windows that they make fewer are gone through several times in one.
         seed: of splits, choices and shuffling.
     """
 
@@ -76,6 +77,7 @@ class QuestionData(LightningDataModule):
         max_answer_tokens: int = 30,
         n_best: int = 20,
         batch_size: int = 8,
+        least_steps: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class QuestionData(LightningDataModule):
         self.max_answer_tokens = max_answer_tokens
         self.n_best = n_best
         self.batch_size = batch_size
+        self.least_steps = least_steps
         self.seed = seed
 
     @cached_property
@@ -129,7 +132,7 @@ class QuestionData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"].select_columns(TRAINING_COLUMNS)
         merge = partial(collate, max_length=self.max_length)
-        return training_loader(self, rows, window_lengths(rows), self.batch_size, self.seed, merge)
+        return training_loader(self, rows, window_lengths(rows), self.batch_size, self.seed, merge, self.least_steps)
 
     def val_dataloader(self) -> DataLoader:
         whole = WholeQuestions(self.tokenised["val"].select_columns(TRAINING_COLUMNS), self.batch_size * 2)
@@ -177,6 +180,20 @@ class QuestionData(LightningDataModule):
     def windows_of(self) -> dict[str, list[range]]:
         """The rows of `tokenised` that each question of validation and test has."""
         return {part: question_ranges(self.tokenised[part]) for part in ("val", "test")}
+
+    def notes(self) -> list[str]:
+        """What limits the answers that training can teach."""
+        windows = self.tokenised["train"]
+        first, last = np.asarray(windows["start"]), np.asarray(windows["end"])
+        asked = np.asarray(windows["question"])
+        held = np.unique(asked[first > 0])
+        long = np.unique(asked[last - first >= self.max_answer_tokens])
+        answerable = sum(bool(answers["text"]) for answers in self.parts["train"].rows["answers"])
+        notes = {
+            f"are longer than data.max_answer_tokens {self.max_answer_tokens}, and never given": len(long),
+            "stand whole in no window, and are learnt as none: raise data.doc_stride": answerable - len(held),
+        }
+        return [f"{count} of {answerable} training answers {what}" for what, count in notes.items() if count]
 
     def summary(self) -> dict[str, Any]:
         """Of each part, for the report: file, questions, windows, and what was repaired or dropped."""
@@ -258,17 +275,18 @@ def window_lengths(windows: Dataset) -> list[int]:
 
 
 def split_off(questions: Questions, share: float, seed: int) -> tuple[Questions, Questions]:
-    """Cuts a `share` of the articles off, shuffled by `seed`: no context stands on both sides.
+    """Cuts a `share` of the questions off, by articles shuffled by `seed`: no context stands on both sides.
 
-    Articles with a context in common go together. Where that leaves one group only, contexts are dealt out instead.
-    The first counts all dropped and repaired.
+    Articles with a context in common go together. Where they are so large, or so few, that this gives less than half
+    the share or more than twice of it, contexts are dealt out instead. The first counts all dropped and repaired.
     """
-    groups = joined_groups(questions.rows["title"], questions.rows["context"])
-    names = np.unique(groups)
-    if len(names) < 2:
+    contexts = questions.rows["context"][:]
+    if len(set(contexts)) < 2:
         raise UserError(f"{questions.path} has one context only: give validation and test as files of their own")
-    count = min(max(round(len(names) * share), 1), len(names) - 1)
-    taken = np.isin(groups, np.random.default_rng(seed).permutation(names)[:count])
+    generator = np.random.default_rng(seed)
+    taken = whole_groups(joined_groups(questions.rows["title"][:], contexts), share, generator)
+    if not share / 2 <= taken.mean() <= share * 2:
+        taken = whole_groups(numbered(contexts), share, generator)
     return (
         replace(questions, rows=questions.rows.select(np.flatnonzero(~taken))),
         Questions(questions.path, questions.rows.select(np.flatnonzero(taken)), Counter(), 0),

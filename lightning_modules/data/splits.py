@@ -45,16 +45,36 @@ def allotted(counts: Sequence[int], share: float, generator: np.random.Generator
     return taken
 
 
-def joined_groups(titles: Iterable[str], contexts: Iterable[str]) -> NDArray[Any]:
-    """A group's number for each row: rows with the same title or the same context are in one.
+def whole_groups(groups: NDArray[Any], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Which rows to take: groups in random order as long as they fit into the share; the smallest where none does."""
+    names, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    room = min(round(len(groups) * share), len(groups) - 1)
+    taken = np.zeros(len(names), dtype=bool)
+    for group in generator.permutation(len(names)):
+        if sizes[group] <= room:
+            taken[group] = True
+            room -= sizes[group]
+    if not taken.any():
+        taken[sizes.argmin()] = True
+    return taken[places]
+
+
+def joined_groups(titles: Iterable[str], contexts: Sequence[str]) -> NDArray[Any]:
+    """A group's number for each row: rows with the same title (unless it is empty) or the same context are in one.
 
     Where that joins all rows, those with the same context are.
     """
-    by_title, by_context = numbered(titles), numbered(contexts)
+    by_context = numbered(contexts)
+    by_title = numbered(title or context for title, context in zip(titles, contexts, strict=True))
     nodes = int(by_title.max() + by_context.max()) + 2
     edges = (np.ones(len(by_title)), (by_title, by_context + by_title.max() + 1))
     count, groups = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
     return by_context if count == 1 else groups[by_title]
+
+
+def plain(text: str) -> str:
+    """What texts have in common that differ by case and spacing only; most models read them as one."""
+    return " ".join(text.casefold().split())
 
 
 def numbered(names: Iterable[str]) -> NDArray[Any]:

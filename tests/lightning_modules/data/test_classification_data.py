@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from datasets import ClassLabel, Dataset, Features, Value
 
-from lightning_modules.data.batching import LengthGroupedSampler, pad
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.errors import UserError
 from lightning_modules.models.classifier import IGNORED
@@ -80,6 +78,23 @@ def test_rows_of_one_text_stay_together(tmp_path: Path, module: Any) -> None:
     assert set(data.tables["train"].rows["label"]) == {"a", "b", "c", "d"}
 
 
+def test_texts_that_differ_by_case_and_spacing_stay_together(tmp_path: Path, module: Any) -> None:
+    alike = [(text, label) for plain, label in rows(60) for text in (plain, f" {plain.title()}  ")]
+    tables = module(train_file=write(tmp_path / "alike.csv", alike)).tables
+    texts = [{" ".join(text.lower().split()) for text in table.rows["text"]} for table in tables.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 60
+
+
+def test_texts_that_are_cut_are_counted(tmp_path: Path, module: Any) -> None:
+    long = [(" ".join(WORDS * 3), "a"), *rows(50)]
+    data = module(train_file=write(tmp_path / "long.csv", long), test_file=write(tmp_path / "test.csv", long[:2]))
+    cut = {part: figures["truncated"] for part, figures in data.summary().items()}
+    assert (cut["train"] + cut["val"], cut["test"]) == (1, 1)
+    data = module(train_file=write(tmp_path / "all.csv", [(f"{text} {long[0][0]}", label) for text, label in rows(50)]))
+    assert data.notes() == ["40 of 40 training texts are cut to data.max_length 16 tokens"]
+    assert module(max_length=64).notes() == []
+
+
 def test_a_file_with_too_few_texts_to_split_is_told(tmp_path: Path, module: Any) -> None:
     with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the parts"):
         _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).tables
@@ -129,8 +144,8 @@ def test_a_complexity_column_that_is_not_there_is_told(module: Any) -> None:
 
 
 def test_rows_whose_text_is_trained_on_are_counted(tmp_path: Path, module: Any) -> None:
-    test = write(tmp_path / "test.csv", [rows(1)[0], ("new", "a")])
-    assert module(test_file=test).summary()["test"]["also_in_training"] == 1
+    test = write(tmp_path / "test.csv", [rows(1)[0], (rows(2)[1][0].upper(), "b"), ("new", "a")])
+    assert module(test_file=test, val_file=test).summary()["test"]["also_in_training"] == 2
 
 
 def test_complexity_levels_stand_in_their_order_and_may_be_blank(tmp_path: Path, module: Any) -> None:
@@ -191,36 +206,12 @@ def test_batches_are_padded_to_their_own_longest_row(module: Any) -> None:
         assert (batch["input_ids"] * (1 - batch["attention_mask"]) == 0).all()
 
 
-def test_padding_is_masked() -> None:
-    ids, mask = pad([[5, 6, 7], [8]])
-    assert torch.equal(ids, torch.tensor([[5, 6, 7], [8, 0, 0]]))
-    assert torch.equal(mask, torch.tensor([[1, 1, 1], [1, 0, 0]]))
-
-
-def test_the_sampler_covers_every_row_and_depends_on_the_epoch_alone() -> None:
-    lengths = [i % 17 for i in range(1000)]
-    order = {epoch: list(LengthGroupedSampler(lengths, 8, 0, lambda e=epoch: e)) for epoch in (0, 1)}
-    assert sorted(order[0]) == sorted(order[1]) == list(range(1000))
-    assert order[0] != order[1]
-    assert order[0] == list(LengthGroupedSampler(lengths, 8, 0, lambda: 0))
-
-
 def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
     """40 of 50 rows are for training: 2.5 batches of 16, four times."""
     once, often = (module(50, batch_size=16, least_steps=steps).train_dataloader() for steps in (1, 10))
     assert (len(once), len(often)) == (3, 10)
     seen = Counter(row for batch in often for row in batch["row"].tolist())
     assert seen == dict.fromkeys(range(40), 4)
-
-
-def test_the_sampler_puts_similar_lengths_together() -> None:
-    lengths = [i % 50 for i in range(1000)]
-    order = list(LengthGroupedSampler(lengths, 10, 0, lambda: 0))
-    spreads = [
-        max(lengths[i] for i in order[s : s + 10]) - min(lengths[i] for i in order[s : s + 10])
-        for s in range(0, 1000, 10)
-    ]
-    assert sum(spreads) / len(spreads) < 5
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Questions: windows with their answers, splits, limits, and whole questions in validation."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,52 @@ def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_back
     parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
     contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 10
+
+
+@pytest.mark.parametrize(
+    ("titles", "sizes"),
+    [
+        (["manual"] * 95 + ["faq"] * 5, {"train": 84, "val": 11, "test": 5}),  # the small article, then contexts
+        (["a"] * 34 + ["b"] * 33 + ["c"] * 33, {"train": 80, "val": 10, "test": 10}),
+        ([""] * 50 + ["a"] * 50, {"train": 80, "val": 10, "test": 10}),
+    ],
+)
+def test_parts_are_of_their_share_however_large_articles_are(
+    tmp_path: Path, tiny_backbone: Path, titles: list[str], sizes: dict[str, int]
+) -> None:
+    path = tmp_path / "flat.jsonl"
+    answers = {"text": ["tom"], "answer_start": [0]}
+    rows = [
+        {"title": title, "question": "who?", "context": f"tom {i} ran", "answers": answers}
+        for i, title in enumerate(titles)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
+    assert {part: len(questions.rows) for part, questions in parts.items()} == sizes
+
+
+def test_few_questions_are_gone_through_several_times_an_epoch(tmp_path: Path, tiny_backbone: Path) -> None:
+    file = str(write_squad(tmp_path / "few.json", words=1))
+    data = question_data(tmp_path, tiny_backbone, train_file=file, val_file=file, test_file=file, least_steps=10)
+    seen = Counter(question for batch in data.train_dataloader() for question in batch["question"].tolist())
+    windows = data.tokenised["train"]["question"][:]
+    assert seen == Counter(windows * ceil(10 * 8 / len(windows)))
+
+
+def test_answers_that_training_cannot_teach_are_told(tmp_path: Path, tiny_backbone: Path) -> None:
+    context = "it is the capital of a country . " * 10
+    rows = [
+        {"question": f"what {i}?", "context": f"{i} {context}", "answers": {"text": [text], "answer_start": [2]}}
+        for i, text in enumerate([context[:5], context[:40], context[:200]])
+    ]
+    path = tmp_path / "long.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    parts = {f"{part}_file": str(path) for part in ("train", "val", "test")}
+    assert question_data(tmp_path, tiny_backbone, **parts, max_answer_tokens=5).notes() == [
+        "1 of 3 training answers are longer than data.max_answer_tokens 5, and never given",
+        "1 of 3 training answers stand whole in no window, and are learnt as none: raise data.doc_stride",
+    ]
+    assert question_data(tmp_path, tiny_backbone).notes() == []
 
 
 def test_articles_with_a_paragraph_in_common_stay_on_one_side(tmp_path: Path, tiny_backbone: Path) -> None:
