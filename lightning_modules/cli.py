@@ -7,11 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lightning_modules import conditions, tracking
+from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
 from lightning_modules.callbacks.fitting_batch import FittingBatch
 from lightning_modules.callbacks.history import History
@@ -53,7 +54,7 @@ class BundleCLI(LightningCLI):
         parser.add_class_arguments(Export, "export")
         parser.add_class_arguments(Search, "tune")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
         parser.link_arguments("early_stopping.monitor", "checkpoint.monitor")
         parser.link_arguments("early_stopping.mode", "checkpoint.mode")
@@ -71,7 +72,11 @@ class BundleCLI(LightningCLI):
             trainer["precision"] = best_precision(trainer["accelerator"])
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
+        if self.settings["trainer"]["logger"] is None:
+            kwargs["logger"] = self._loggers()
+        elif self.settings["mlflow"]:
+            raise UserError("--trainer.logger and --mlflow true: give one of them")
+        trainer = super().instantiate_trainer(**kwargs)
         last = LastCheckpoint(Path(trainer.default_root_dir) / "checkpoints")  # the monitored one keeps the best only
         trainer.callbacks.append(last)  # type: ignore[attr-defined]
         if self.settings["auto_batch_size"]:
@@ -81,6 +86,9 @@ class BundleCLI(LightningCLI):
 
     def before_fit(self) -> None:
         self._initialised("gate").refuse_unknown(task_of(self.model).gated)
+        if self.trainer.is_global_zero:
+            for note in self.datamodule.notes():
+                print(f"note: {note}")
 
     def after_fit(self) -> None:
         """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from lightning_modules.errors import UserError
 from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.network import Pooling, TextClassifier
 
@@ -61,6 +62,16 @@ class Classifier(FineTuner):
             }
         )
         self.val_metrics = metrics.clone(prefix="val_")
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses weights of other labels: with as many of them, each column of the head would mean another one."""
+        for name in ("labels", "complexity_labels"):
+            then, now = (tuple(found.get(name) or ()) for found in (checkpoint["hyper_parameters"], self.hparams))
+            if then != now:
+                other = ", ".join(sorted(set(then) ^ set(now))[:5])
+                raise UserError(
+                    f"the checkpoint is of a run with other {name} ({other}): begin anew, without --ckpt_path"
+                )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Ids and mask, int64 [rows, tokens] -> `logits`, and `complexity_logits` where there is that head."""

@@ -17,43 +17,11 @@ from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
-from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
-from tests.lightning_modules.topics import TOPICS, topics_options, write_topics
-
-
-@pytest.fixture(scope="module")
-def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_topics(tmp_path_factory.mktemp("data") / "topics.csv")
-
-
-@pytest.fixture(autouse=True)
-def no_arguments_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LightningCLI warns of command line arguments beside those it is given."""
-    monkeypatch.setattr(sys, "argv", ["lightning_modules"])
-
-
-@pytest.fixture
-def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path) -> Any:
-    def build(*more: str, epochs: int = 2, name: str = "topics") -> list[str]:
-        return [
-            "fit",
-            "--config=configs/intent.yaml",
-            *topics_options(tmp_path, tiny_backbone, data_file, epochs),
-            f"--name={name}",
-            "--data.complexity_column=complexity",
-            *more,
-        ]
-
-    return build
+from tests.lightning_modules.topics import TOPICS
 
 
 def command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "lightning_modules", *arguments]
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=False)["state_dict"]
-    return state
 
 
 def test_fit_trains_reports_exports_and_the_export_makes_an_archive(tmp_path: Path, arguments: Any) -> None:
@@ -104,72 +72,6 @@ def test_a_training_that_diverges_is_told_and_exports_nothing(
     assert not list((tmp_path / "topics").glob("export*"))
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
-    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
-    cli.main(arguments(epochs=4, name="whole"))
-    cli.main(arguments(epochs=4, name="again"))
-    whole, again = (weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "again"))
-    assert all(torch.equal(whole[key], again[key]) for key in whole)
-
-    class Stop(Exception):
-        pass
-
-    def stop_after_two(self: Any, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == 2:
-            raise Stop
-
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", stop_after_two, raising=False)
-        cli.main(arguments(epochs=4, name="resumed"))
-    cli.main(arguments("--ckpt_path=last", epochs=4, name="resumed"))
-    resumed = weights(tmp_path / "resumed" / "checkpoints" / "last.ckpt")
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    for name in ("whole", "again", "resumed"):
-        saved = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=False)
-        records = saved["callbacks"]["History"]["records"]
-        assert [record["epoch"] for record in records if "val_loss" in record] == [0, 0, 1, 2, 3]
-
-
-def test_a_run_resumed_within_an_epoch_ends_where_an_uninterrupted_one_does(
-    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nine batches an epoch, validated after three, six and nine."""
-    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
-    often = ("--trainer.val_check_interval=0.34", "--early_stopping.patience=100")
-    cli.main(arguments(*often, epochs=3, name="whole"))
-    last = {name: tmp_path / name / "checkpoints" / "last.ckpt" for name in ("whole", "resumed")}
-
-    class Stop(Exception):
-        pass
-
-    def stop_in_the_second_epoch(self: Any, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-        if (trainer.current_epoch, batch_idx) == (1, 7):
-            raise Stop
-
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        name = "lightning_modules.callbacks.history.History.on_train_batch_start"
-        patch.setattr(name, stop_in_the_second_epoch, raising=False)
-        cli.main(arguments(*often, epochs=3, name="resumed"))
-    assert torch.load(last["resumed"], weights_only=False)["global_step"] == 9 + 6
-    seen: list[tuple[int, int]] = []
-
-    def record(self: Any, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-        seen.append((trainer.current_epoch, batch_idx))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("lightning_modules.callbacks.history.History.on_train_batch_start", record, raising=False)
-        cli.main(arguments(*often, "--ckpt_path=last", epochs=3, name="resumed"))
-    assert seen == [*((1, i) for i in range(6, 9)), *((2, i) for i in range(9))]
-    whole, resumed = (weights(path) for path in last.values())
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    histories = [torch.load(path, weights_only=False)["callbacks"]["History"]["records"] for path in last.values()]
-    validated = [(record["epoch"], record["step"]) for record in histories[0] if "val_loss" in record]
-    assert validated[:4] == [(0, 0), (0, 3), (0, 6), (0, 9)]
-    assert histories[0] == histories[1]
-
-
 def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) -> None:
     endless = arguments("--early_stopping.patience=10000", epochs=10_000)
     # A shell's background job ignores the signal, and its children would, too.
@@ -183,7 +85,7 @@ def test_an_interrupt_keeps_the_best_checkpoint(tmp_path: Path, arguments: Any) 
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert b"Traceback" not in errors
-    assert weights(best)
+    assert torch.load(best, weights_only=False)["state_dict"]
     assert not (tmp_path / "topics" / "export").exists()
 
 
@@ -234,52 +136,6 @@ def test_a_wrong_setting_is_told_without_a_stack_trace(
     assert "Traceback" not in errors
 
 
-@pytest.fixture
-def one_epoch(tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """The checkpoints of a run that has trained for one epoch."""
-    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
-    cli.main(arguments(epochs=1))
-    return read_folder(tmp_path / "topics" / "checkpoints")
-
-
-def read_folder(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
-    tmp_path: Path, arguments: Any, one_epoch: dict[str, bytes], capsys: pytest.CaptureFixture[str]
-) -> None:
-    further = arguments("--ckpt_path=last", epochs=3)
-    with full_beyond(200_000), pytest.raises(SystemExit) as caught:
-        cli.main(further)
-    assert caught.value.code == 2
-    errors = capsys.readouterr().err
-    assert errors.splitlines()[-1].startswith("error: the disk is full: ")
-    assert "Traceback" not in errors
-    assert set(one_epoch) == {"best.ckpt", "last.ckpt"}
-    assert read_folder(tmp_path / "topics" / "checkpoints") == one_epoch
-    cli.main(further)
-    last = torch.load(tmp_path / "topics" / "checkpoints" / "last.ckpt", weights_only=False)
-    assert (last["epoch"], last["global_step"]) == (2, 27)
-
-
-def test_memory_that_does_not_suffice_is_told_in_one_line_and_leaves_the_checkpoints(
-    tmp_path: Path,
-    arguments: Any,
-    one_epoch: dict[str, bytes],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(Classifier, "training_step", lambda *args: torch.empty(1 << 60))
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments("--ckpt_path=last", epochs=3))
-    assert caught.value.code == 2
-    errors = capsys.readouterr().err
-    assert errors.splitlines()[-1].startswith("error: out of memory: ")
-    assert "Traceback" not in errors
-    assert read_folder(tmp_path / "topics" / "checkpoints") == one_epoch
-
-
 def test_a_monitor_that_validation_does_not_know_ends_the_run_before_its_first_epoch(
     tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +146,18 @@ def test_a_monitor_that_validation_does_not_know_ends_the_run_before_its_first_e
     assert not trained
 
 
+def test_a_logger_of_ones_own_takes_the_place_of_tensorboard(
+    tmp_path: Path, arguments: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
+    cli.main(arguments("--trainer.logger=false", epochs=1))
+    assert not (tmp_path / "topics" / "logs").exists()
+    with pytest.raises(SystemExit):
+        cli.main(arguments("--trainer.logger=false", "--mlflow=true"))
+    assert "error: --trainer.logger and --mlflow true: give one of them" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("arguments")
 def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["--help"])

@@ -1,0 +1,33 @@
+"""A run of the command line in seconds."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lightning_modules.topics import topics_options, write_topics
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_topics(tmp_path_factory.mktemp("data") / "topics.csv")
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Builds those of `cli.main` for a run of the topics."""
+    # LightningCLI warns of command line arguments beside those it is given.
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])
+
+    def build(*more: str, epochs: int = 2, name: str = "topics") -> list[str]:
+        return [
+            "fit",
+            "--config=configs/intent.yaml",
+            *topics_options(tmp_path, tiny_backbone, data_file, epochs),
+            f"--name={name}",
+            "--data.complexity_column=complexity",
+            *more,
+        ]
+
+    return build
