@@ -23,6 +23,7 @@ from lightning_modules.export import files
 from lightning_modules.export.benchmark import Run, compare_speed
 from lightning_modules.export.forms import SPEED_ROWS, size_mb
 from lightning_modules.export.reading import parameters, read_json
+from lightning_modules.tasks.task import evenly
 
 FORMS = {"fp32": files.FP32, "int8": files.INT8}
 PIPELINES: dict[str, type[Pipeline[Any, Any, Any]]] = {
@@ -116,7 +117,7 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
 
     A text is one row of a model; a question has as many as its context has windows.
     """
-    chosen = [requests[i] for i in np.linspace(0, len(requests) - 1, min(SPEED_ROWS, len(requests)), dtype=int)]
+    chosen = [requests[i] for i in evenly(len(requests), SPEED_ROWS)]
     runs: dict[str, Run] = {}
     names = {}
     for model, folder in models.items():

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from lightning_modules.evaluation.drawing import LIGHT, Theme, drawing, png
-from lightning_modules.evaluation.page import draw_pictures, write_json, write_page
+from lightning_modules.evaluation.page import draw_pictures, write_page
+from lightning_modules.json_file import write_json
 
 Row = Mapping[str, Any]
 Gain = dict[str, float | bool | None]

@@ -1,6 +1,5 @@
 """What every report has: figures as JSON, pictures for a light and a dark ground, and one HTML page of its own."""
 
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -49,12 +48,6 @@ def write_page(path: Path, template: str, pictures: Pictures, **content: Any) ->
     }
     page = environment.get_template(template).render(pictures=embedded, **content)
     path.write_text(page, encoding="utf-8", errors="backslashreplace")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Lone surrogates in users' texts cannot be encoded; written as their JSON escape they can."""
-    text = json.dumps(content, ensure_ascii=False, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _figure(value: Any) -> str:

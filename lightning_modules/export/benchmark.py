@@ -1,36 +1,28 @@
 """Compares the speed of several forms of one model, fairly on a busy machine.
 
 The forms take turns at every single call, and who begins changes from turn to turn: load from outside, a warming CPU
-and cold caches hit all of them alike. Each repeat gives one figure a form; the result is their median and range.
+and cold caches hit all of them alike. Each repeat gives one figure a form; the result is their median.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
 
 import numpy as np
+
+from lightning_modules.tasks.task import evenly
 
 Rows = list[list[int]]
 Run = Callable[[Rows], object]
 Seconds = dict[str, list[float]]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Medians over the repeats, and the lowest and the highest repeat as their range.
-
-    Latencies are of one row a call, in milliseconds; the rows a second are of full batches.
-    """
+    """Medians over the repeats: the latency of one row a call, in milliseconds; rows a second in full batches."""
 
     latency_ms_p50: float
-    latency_ms_p50_range: tuple[float, float]
-    latency_ms_p90: float
-    latency_ms_p90_range: tuple[float, float]
     rows_per_second: float
-    rows_per_second_range: tuple[float, float]
-    repeats: int
 
 
 def compare_speed(
@@ -61,7 +53,7 @@ def compare_speed(
         raise ValueError(f"speed needs at least one form and one row, but got {len(forms)} and {len(rows)}")
     if min(latency_rows, batch_size, repeats) < 1:
         raise ValueError(f"must be at least 1: latency_rows {latency_rows}, batch_size {batch_size}, repeats {repeats}")
-    singles = [[row] for row in _spread(rows, latency_rows)]
+    singles = [[rows[i]] for i in evenly(len(rows), latency_rows)]
     batches = [list(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
     for run in forms.values():
         run(batches[0])
@@ -95,18 +87,7 @@ def _rotated(names: list[str], turn: int) -> Iterator[str]:
     yield from names[:first]
 
 
-def _spread(rows: Sequence[T], limit: int) -> list[T]:
-    """At most `limit` rows, evenly spaced from the first to the last."""
-    index = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
-    return [rows[i] for i in index]
-
-
 def _summary(latencies: list[list[float]], throughputs: list[list[float]], rows: int) -> Speed:
-    p50, p50_range = _median_and_range([float(np.percentile(repeat, 50)) * 1000 for repeat in latencies])
-    p90, p90_range = _median_and_range([float(np.percentile(repeat, 90)) * 1000 for repeat in latencies])
-    rate, rate_range = _median_and_range([rows / sum(repeat) for repeat in throughputs])
-    return Speed(p50, p50_range, p90, p90_range, rate, rate_range, len(latencies))
-
-
-def _median_and_range(figures: list[float]) -> tuple[float, tuple[float, float]]:
-    return float(np.median(figures)), (min(figures), max(figures))
+    p50 = np.median([np.median(repeat) * 1000 for repeat in latencies])
+    rate = np.median([rows / sum(repeat) for repeat in throughputs])
+    return Speed(float(p50), float(rate))

@@ -6,7 +6,6 @@ model_fp16.pt2, tokenizer.json, golden.json, metadata.json, hf/ for `from_pretra
 """
 
 import copy
-import json
 import subprocess
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -24,7 +22,9 @@ from transformers import PreTrainedTokenizerFast
 
 from handlers.base_pipeline import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
 from handlers.text.integrity import sha256
+from lightning_modules.json_file import write_json
 from lightning_modules.models.network import Network, SpanExtractor
+from lightning_modules.tasks.task import evenly
 
 FP32, INT8 = FP32_FILE, MODEL_FILE
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -159,8 +159,7 @@ def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequenc
 def write_golden(folder: Path, task: type[Pipeline[Any, Any, Any]], requests: Sequence[Mapping[str, Any]]) -> None:
     """`golden.json`: requests of real rows with the answers of INT8 (`response`) and of `fp32`, each alone."""
     forms = {"response": task.load(folder, model_file=INT8), "fp32": task.load(folder, model_file=FP32)}
-    chosen = np.linspace(0, len(requests) - 1, min(GOLDEN_ROWS, len(requests)), dtype=int)
-    picked = [dict(requests[int(i)]) for i in chosen]
+    picked = [dict(requests[i]) for i in evenly(len(requests), GOLDEN_ROWS)]
     golden = [
         {"request": request, **{form: pipeline.predict([request])[0] for form, pipeline in forms.items()}}
         for request in picked
@@ -203,7 +202,3 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

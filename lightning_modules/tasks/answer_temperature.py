@@ -11,7 +11,8 @@ from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.temperature import Gaps, fit_temperature
 from lightning_modules.tasks.task import Outputs, evenly
 
-FITTED_QUESTIONS = 1000  # at most: one number needs no more, and each costs a run of the model
+# At most: one number needs no more, each costs a run of the model, and the spans of all windows are held in memory.
+FITTED_QUESTIONS, FITTED_WINDOWS = 1000, 2000
 
 
 def fitted_temperature(data: QuestionData, run: Callable[[list[list[int]]], Outputs]) -> tuple[float, int]:
@@ -21,7 +22,8 @@ def fitted_temperature(data: QuestionData, run: Callable[[list[list[int]]], Outp
         run: gives the outputs of rows of token ids.
     """
     ranges = data.windows_of["val"]
-    chosen = evenly(len(ranges), FITTED_QUESTIONS)
+    share = FITTED_WINDOWS / sum(map(len, ranges))
+    chosen = evenly(len(ranges), max(min(FITTED_QUESTIONS, int(share * len(ranges))), 1))
     rows = data.tokenised["val"].select([window for question in chosen for window in ranges[question]])
     outputs = run(rows["input_ids"][:])
     starts, ends = iter(outputs["start_logits"]), iter(outputs["end_logits"])

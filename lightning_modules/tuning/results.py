@@ -11,7 +11,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_modules import tracking
-from lightning_modules.export.files import write_json
+from lightning_modules.json_file import write_json
 from lightning_modules.synthetic.output import write_if_changed
 from lightning_modules.tuning.pictures import history_picture, importance_picture
 from lightning_modules.tuning.space import full_name

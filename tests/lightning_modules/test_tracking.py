@@ -14,7 +14,8 @@ import requests
 import yaml
 
 from lightning_modules import cli
-from lightning_modules.export.files import sha256, write_json
+from lightning_modules.export.files import sha256
+from lightning_modules.json_file import write_json
 from lightning_modules.tracking import make_logger, publish
 from tests.lightning_modules.topics import topics_options, write_topics
 

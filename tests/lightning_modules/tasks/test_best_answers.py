@@ -115,3 +115,19 @@ def test_the_temperature_makes_scores_of_validation_answers_tell_best_how_often_
     temperature, count = fitted_temperature(data, outputs_of)
     assert count == 12
     assert loss(temperature) < min(loss(temperature * 0.95), loss(temperature * 1.05))
+
+
+def test_the_temperature_is_fitted_on_few_windows_however_long_the_contexts(
+    data: QuestionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = len(data.tokenised["val"]) // 3
+    monkeypatch.setattr("lightning_modules.tasks.answer_temperature.FITTED_WINDOWS", most)
+    ran: list[int] = []
+
+    def outputs_of(rows: list[list[int]]) -> Outputs:
+        ran.append(len(rows))
+        return random_outputs(rows)
+
+    _, count = fitted_temperature(data, outputs_of)
+    assert count == 4
+    assert ran[0] <= most + max(map(len, data.windows_of["val"]))
