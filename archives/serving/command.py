@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from archives.errors import ServerError
-from archives.serving import hardware, lifecycle, logs, ports
+from archives.serving import hardware, lifecycle, logs, ports, tokens
 from archives.serving.config import Settings
 from archives.serving.running import Server
 from archives.store import StoredModel, find_models
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: stopping.set())
     report("ready")
-    print(welcome(started, models), flush=True)
+    print(welcome(started, models, _header(started, kept=arguments.foreground)), flush=True)
     if arguments.foreground:
         _stay(started, process, stopping, arguments.drain)
 
@@ -69,14 +69,12 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def welcome(started: Server, models: Sequence[StoredModel]) -> str:
-    """URLs, and a request ready to paste, which asks for the key by itself: what is printed may be kept as a log."""
-    where = ["--servers", str(started.folder.parent), "--port", str(started.port)]
-    token = shlex.join([sys.executable, "-m", "archives", "token", *where])
+def welcome(started: Server, models: Sequence[StoredModel], header: str) -> str:
+    """URLs, and a request ready to paste; `header` as a shell reads it."""
     request = shlex.quote(json.dumps(models[0].golden[0]["request"], ensure_ascii=False))
     curl = [
         f"curl {started.url}/predictions/{models[0].name}",
-        f'-H "$({token})"',
+        f"-H {header}",
         "-H 'Content-Type: application/json'",
         f"-d {request}",
     ]
@@ -90,6 +88,14 @@ def welcome(started: Server, models: Sequence[StoredModel]) -> str:
             " \\\n  ".join(curl),
         ]
     )
+
+
+def _header(started: Server, *, kept: bool) -> str:
+    """With the key, or, where the output is `kept` as a container's is, with a command that prints it."""
+    if not kept:
+        return shlex.quote(f"Authorization: {tokens.bearer(started)}")
+    where = ["--servers", str(started.folder.parent), "--port", str(started.port)]
+    return f'"$({shlex.join([sys.executable, "-m", "archives", "token", *where])})"'
 
 
 def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:

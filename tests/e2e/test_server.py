@@ -249,5 +249,6 @@ def test_a_profile_reaches_torchserve(tmp_path: Path, tiny_runs: Path) -> None:
         header = {"Authorization": tokens.bearer(server, "management")}
         (model,) = requests.get(f"{server.management_url}/models/tiny", headers=header, timeout=10).json()
         assert (model["batchSize"], model["maxBatchDelay"]) == (1, 1)
+        assert f"-H 'Authorization: {tokens.bearer(server)}'" in started.stdout  # ready to paste
     finally:
         archives("stop", "--servers", servers)
