@@ -9,12 +9,8 @@ import torch
 from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
 from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
+from tests.lightning_modules.callbacks.test_fitting_batch import weights
 from tests.lightning_modules.topics import write_topics
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=False)["state_dict"]
-    return state
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
