@@ -7,12 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lightning_modules import conditions, tracking
-from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
 from lightning_modules.callbacks.fitting_batch import FittingBatch
 from lightning_modules.callbacks.history import History
@@ -54,7 +53,7 @@ class BundleCLI(LightningCLI):
         parser.add_class_arguments(Export, "export")
         parser.add_class_arguments(Search, "tune")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
         parser.link_arguments("early_stopping.monitor", "checkpoint.monitor")
         parser.link_arguments("early_stopping.mode", "checkpoint.mode")
