@@ -85,6 +85,10 @@ class BundleCLI(LightningCLI):
 
     def before_fit(self) -> None:
         self._initialised("gate").refuse_unknown(task_of(self.model).gated)
+        self.tell_notes()
+
+    def tell_notes(self) -> None:
+        """What of the data training cannot read or teach."""
         if self.trainer.is_global_zero:
             for note in self.datamodule.notes():
                 print(f"note: {note}")

@@ -77,6 +77,8 @@ def distil(args: list[str]) -> None:
     for i, (kind, seed) in enumerate(plan, 1):
         print(f"{kind} student, seed {seed} ({i} of {len(plan)})")
         made = make(args, kind, seed, folder / "students")
+        if i == 1:
+            made.tell_notes()
         students.append(trained(made, kind, seed, settings.name, teacher))
     if not made.trainer.is_global_zero:
         return

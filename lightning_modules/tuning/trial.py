@@ -59,6 +59,9 @@ class TrialCLI(BundleCLI):
         callbacks(trainer).append(self.pruning)
         return trainer
 
+    def tell_notes(self) -> None:
+        """Every trial would tell the same; the training with the best settings does."""
+
     def after_fit(self) -> None:
         """Nothing is evaluated on the test part, nor exported."""
 

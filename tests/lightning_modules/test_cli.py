@@ -27,6 +27,7 @@ def command(arguments: list[str]) -> list[str]:
 def test_fit_trains_reports_exports_and_the_export_makes_an_archive(tmp_path: Path, arguments: Any) -> None:
     result = subprocess.run(command(arguments(epochs=6)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("training texts are cut to data.max_length 16 tokens") == 1
     run = tmp_path / "topics"
     metrics = json.loads((run / "report" / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.9
