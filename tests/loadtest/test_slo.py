@@ -187,6 +187,15 @@ def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_foun
     found_rate, not_valid = capsys.readouterr().out.splitlines()[-2:]
     assert found_rate.startswith("100.0 requests/s keep p99 within 100 ms")
     assert not_valid == "not valid: a higher rate could not be tried: it was late"
+    assert "too slow for a higher rate than 100 requests/s" in (tmp_path / "slo.html").read_text()
+
+
+def test_a_generator_that_is_too_slow_for_any_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = Job([Plan(Target("http://host", None), "m", [], None)], [1.0], [])
+    found = Search([replace(point(110, "not valid"), why="it was late")], None, limited_by_generator=True)
+    assert conclude(job, found, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
+    assert capsys.readouterr().out.splitlines()[-1] == "not valid: a rate could not be tried: it was late"
+    assert "too slow for any rate" in (tmp_path / "slo.html").read_text()
 
 
 @pytest.mark.parametrize(("text", "value"), [("100ms", 100), ("0.1s", 100), ("250", 250)])
