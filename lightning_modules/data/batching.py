@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handlers import base_model
 
-# Rows are sorted by length within pools of so many batches, or a quarter of the rows: little padding, yet every epoch
+# Rows are sorted by length within pools of so many batches, or of half the rows: little padding, yet every epoch
 # mixes anew, and no batch is of copies of a few rows that are gone through several times.
 POOL_BATCHES = 32
 
@@ -40,7 +40,7 @@ class LengthGroupedSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng([self.seed, self.epoch()])
         order = np.concatenate([generator.permutation(len(self.lengths)) for _ in range(self.passes)])
-        pool = self.batch_size * min(max(len(self.lengths) // (4 * self.batch_size), 1), POOL_BATCHES)
+        pool = self.batch_size * min(max(len(self.lengths) // (2 * self.batch_size), 1), POOL_BATCHES)
         batches: list[np.ndarray] = []
         for start in range(0, len(order), pool):
             rows = order[start : start + pool]
