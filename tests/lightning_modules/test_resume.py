@@ -10,6 +10,7 @@ from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
 from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
 from tests.lightning_modules.callbacks.test_fitting_batch import weights
+from tests.lightning_modules.stopped import stopped_before
 from tests.lightning_modules.topics import write_topics
 
 
@@ -22,15 +23,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     whole, again = (weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "again"))
     assert all(torch.equal(whole[key], again[key]) for key in whole)
 
-    class Stop(Exception):
-        pass
-
-    def stop_after_two(self: Any, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == 2:
-            raise Stop
-
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", stop_after_two, raising=False)
+    with stopped_before(2, monkeypatch):
         cli.main(arguments(epochs=4, name="resumed"))
     cli.main(arguments("--ckpt_path=last", epochs=4, name="resumed"))
     resumed = weights(tmp_path / "resumed" / "checkpoints" / "last.ckpt")

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from lightning_modules import cli
 from lightning_modules.callbacks.fitting_batch import shared_out
 from lightning_modules.models.classifier import Classifier
+from tests.lightning_modules.stopped import stopped_before
 from tests.lightning_modules.topics import topics_options
 
 Fit = Callable[..., Path]
@@ -108,15 +108,7 @@ def test_a_resumed_run_keeps_its_sizes_and_ends_as_an_uninterrupted_one(
     auto = ("--auto_batch_size=true", "--trainer.max_epochs=3")
     whole = fit("whole", *auto)
 
-    class Stop(Exception):
-        pass
-
-    def stop_after_one(self: Any, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == 1:
-            raise Stop
-
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", stop_after_one, raising=False)
+    with stopped_before(1, monkeypatch):
         fit("resumed", *auto)
     capsys.readouterr()
     resumed = fit("resumed", *auto, "--ckpt_path=last")

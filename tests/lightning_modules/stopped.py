@@ -1,0 +1,24 @@
+"""A training that ends within its run, as a killed one does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+
+class Stop(Exception):
+    pass
+
+
+@contextmanager
+def stopped_before(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Meanwhile, a training that comes to this epoch, counted from 0, ends; it has to come to it."""
+
+    def stop(self: Any, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == epoch:
+            raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", stop, raising=False)
+        yield
