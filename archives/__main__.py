@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from archives import store
 from archives.errors import ArchiveError, ServerError
 from archives.serving import running
-from archives.serving.arguments import add_arguments
+from archives.serving.arguments import add_arguments, add_drain
 
 if TYPE_CHECKING:
     from archives.client import Client
@@ -40,6 +41,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # As the reader of `serve | head` has gone. Python would fail once more at its end, when it flushes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: nobody reads the output any more", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -60,12 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve)
 
     stop = commands.add_parser("stop", help="stop a running server after its requests in flight")
-    stop.add_argument(
-        "--drain",
-        type=float,
-        default=running.DRAIN_SECONDS,
-        help="seconds to wait for requests in flight (default: %(default)g)",
-    )
+    add_drain(stop)
     stop.set_defaults(command=_stop)
 
     status = commands.add_parser("status", help="list the running servers")
@@ -237,7 +238,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 @contextlib.contextmanager
 def _client(arguments: argparse.Namespace) -> Iterator[Client]:
     """A client of the running server; what it raises ends the command as one line."""
-    from archives.client import Client, ClientError
+    from archives.client import Client
+    from archives.client_errors import ClientError
 
     server = running.find(arguments.port, arguments.servers)
     try:

@@ -1,4 +1,4 @@
-"""The client for a calling service: one served model as a Python object, with retries and named errors.
+"""The client for a calling service: one served model as a Python object, with retries; its errors are `client_errors`.
 
     from archives.client import Client
 
@@ -13,7 +13,6 @@ It needs `requests` only. Without url and token it finds the server running on t
 from __future__ import annotations
 
 import json
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,11 +22,11 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.util import Retry
 
+from archives.client_errors import BadRequest, ClientError, Unauthorized, Unavailable, error_of
 from archives.errors import ServerError
 from archives.in_order import in_order
+from archives.retries import retry_policy
 from archives.serving import running, tokens
 from handlers.text.fields import MAX_INSTANCES
 
@@ -38,39 +37,7 @@ MAX_BYTES = 50_000  # of each of them: all on one worker are a few seconds of it
 # Of each of them. As many bytes are about as many windows, and those of all connections fit into one batch of a worker.
 MAX_QUESTIONS = 32
 BATCH_TIMEOUT = 60.0  # seconds: the parts of a batch wait for each other, and for those of other clients
-FIRST_WAIT = 0.1  # seconds; doubled at each retry
-BUSY_WAIT = 1.0  # seconds more after a 429, doubled too: the worker has a whole batch before it
-JITTER = 0.1  # seconds, at most; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
-
-
-class ClientError(Exception):
-    """The server did not give an answer; `status` is its HTTP status, None when there was none."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class BadRequest(ClientError):
-    """The request is wrong: `code` names the error, `field` where it is, for instance `instances[3].text`."""
-
-    def __init__(self, message: str, status: int, code: str, field: str | None) -> None:
-        super().__init__(message, status)
-        self.code = code
-        self.field = field
-
-
-class Unauthorized(ClientError):
-    """The token is missing, wrong or expired."""
-
-
-class ModelNotFound(ClientError):
-    """The server does not serve this model, or not this version of it."""
-
-
-class Unavailable(ClientError):
-    """The server cannot be reached, is overloaded, or failed: still so after all retries."""
 
 
 class Client:
@@ -105,7 +72,7 @@ class Client:
         self._timeout = timeout
         self._session = tokens.local_session() if server else requests.Session()
         self._session.auth = self._authorized  # a header would give way to one of ~/.netrc
-        adapter = HTTPAdapter(max_retries=_retry(retries), pool_maxsize=32)
+        adapter = HTTPAdapter(max_retries=retry_policy(retries), pool_maxsize=32)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -182,7 +149,7 @@ class Client:
         except requests.RequestException as error:
             raise Unavailable(f"{self._endpoint} does not answer: {error}") from error
         if not response.ok:
-            raise _error(response)
+            raise error_of(response)
         try:
             return response.json()
         except ValueError as error:
@@ -208,29 +175,6 @@ def _local_server(url: str | None, servers: Path) -> running.Server:
     if not known:
         raise Unauthorized(f"{url} was not started on this machine: give its token too")
     return known[0]
-
-
-class _RetryUnlessSlow(Retry):
-    """Does not repeat a request whose answer did not come within the timeout, and waits longer after a 429."""
-
-    def increment(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(error := kwargs.get("error"), ReadTimeoutError):
-            raise error
-        return super().increment(*args, **kwargs)
-
-    def get_backoff_time(self) -> float:
-        """Seconds. urllib3's own are 0 before the first retry, so that all clients would come back at once."""
-        wait = FIRST_WAIT + (BUSY_WAIT if self.history[-1].status == 429 else 0)
-        return min(self.backoff_max, wait * 2.0 ** (len(self.history) - 1) + random.uniform(0, JITTER))
-
-
-def _retry(retries: int) -> Retry:
-    return _RetryUnlessSlow(
-        total=retries,
-        status_forcelist=[429, 503],
-        allowed_methods=None,
-        raise_on_status=False,
-    )
 
 
 def _request(request: Request) -> dict[str, Any]:
@@ -269,34 +213,3 @@ def _counted_from(error: BadRequest, offset: int) -> BadRequest:
 
     field = None if error.field is None else shift(error.field)
     return BadRequest(shift(str(error)), error.status or 400, error.code, field)
-
-
-def _error(response: requests.Response) -> ClientError:
-    """The exception that an unsuccessful response stands for.
-
-    The handlers answer `{"error": {"code", "message", "field"}}`, TorchServe itself `{"code", "type", "message"}`.
-    """
-    status = response.status_code
-    body = _body(response)
-    own = body.get("error")
-    if isinstance(own, Mapping) and 400 <= status < 500 and status != 429:
-        return BadRequest(str(own.get("message")), status, str(own.get("code")), own.get("field"))
-    told = own if isinstance(own, Mapping) else body
-    message = str(told.get("message") or response.reason or f"status {status}")
-    kind = str(body.get("type", ""))
-    if status in {401, 403} or kind == "InvalidKeyException":
-        return Unauthorized(message, status)
-    if status == 404:
-        return ModelNotFound(message, status)
-    if status < 500 and status != 429:
-        code = "too_large" if status == 413 else kind or "refused"
-        return BadRequest(message, status, code, None)
-    return Unavailable(message, status)
-
-
-def _body(response: requests.Response) -> Mapping[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, Mapping) else {}

@@ -1,4 +1,4 @@
-"""The options of `python -m archives serve`."""
+"""The options of `python -m archives serve`, and those it shares with `stop`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile", choices=profiles.NAMES, default=profiles.DEFAULT, help="batching (default: %(default)s)"
     )
     parser.add_argument("--timeout", type=float, default=120, help="seconds until every model has to be ready")
+    parser.add_argument("--foreground", action="store_true", help="stay, show the logs, stop on TERM or INT")
+    add_drain(parser)
+
+
+def add_drain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drain",
         type=float,
         default=running.DRAIN_SECONDS,
-        help="seconds the foreground waits for requests in flight (default: %(default)g)",
+        help="seconds to wait for requests in flight before it stops (default: %(default)g)",
     )
-    parser.add_argument("--foreground", action="store_true", help="stay, show the logs, stop on TERM or INT")

@@ -16,7 +16,9 @@ import yaml
 from urllib3 import HTTPResponse
 
 from archives.build import MODEL_CONFIGS
-from archives.client import CONNECTIONS, MAX_BYTES, BadRequest, Client, Unauthorized, Unavailable, _retry
+from archives.client import CONNECTIONS, MAX_BYTES, Client
+from archives.client_errors import BadRequest, Unauthorized, Unavailable
+from archives.retries import retry_policy
 from archives.serving import ports
 
 Answer = tuple[int, dict[str, Any]]
@@ -132,7 +134,7 @@ def test_a_batch_waits_longer_for_its_answers_than_one_request(server: Scripted)
 
 def test_it_waits_longer_before_it_asks_a_busy_server_again_and_clients_do_not_come_back_together() -> None:
     def wait(*statuses: int) -> float:
-        retry = _retry(5)
+        retry = retry_policy(5)
         for status in statuses:
             retry = retry.increment("POST", "/", response=HTTPResponse(status=status))
         return retry.get_backoff_time()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archives.client import BadRequest, Client, ModelNotFound, Unauthorized
+from archives.client import Client
+from archives.client_errors import BadRequest, ModelNotFound, Unauthorized
 from tests.e2e.conftest import MODEL, QA, Served
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
