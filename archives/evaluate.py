@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
@@ -17,6 +18,7 @@ from typing import IO, Any, cast
 from archives.client import Client
 from archives.errors import ServerError
 
+MOST_TOLD = 10  # labels of a message
 SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
 
 
@@ -34,8 +36,22 @@ def evaluate(client: Client, path: Path, text_column: str, label_column: str) ->
     began = time.perf_counter()
     answers = client.predict_batch(text for text, _ in rows)
     seconds = time.perf_counter() - began
+    _tell_unknown_labels(client, rows)
     right = sum(answer["label"] == label for answer, (_, label) in zip(answers, rows, strict=True))
     return {"rows": len(rows), "accuracy": round(right / len(rows), 4), "seconds": round(seconds, 2)}
+
+
+def _tell_unknown_labels(client: Client, rows: Sequence[tuple[str, str]]) -> None:
+    """Such rows are wrong whatever the model answers: mostly another model's file, or another column."""
+    known = {one["label"] for one in client.predict({"text": rows[0][0], "top_k": sys.maxsize})["top_k"]}
+    unknown = [label for _, label in rows if label not in known]
+    if unknown:
+        print(
+            f"note: {len(unknown)} of {len(rows)} rows have labels that the model does not know, such as "
+            f"{unknown[0]!r}; it knows {', '.join(map(repr, sorted(known)[:MOST_TOLD]))}"
+            f"{' and more' if len(known) > MOST_TOLD else ''}",
+            file=sys.stderr,
+        )
 
 
 def _pair(row: Any, text_column: str, label_column: str, where: str) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     """The command line's ports, workers and device, with what it leaves open filled in.
 
     Raises:
-        ServerError: the device is not there, or the number of workers is none.
+        ServerError: the device is not there, the number of workers is none, or a port is.
     """
     gpus = _gpus(arguments.device)
     port, management_port, metrics_port = _ports(arguments)
@@ -103,7 +103,11 @@ def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
         inference, management, metrics = ports.free_ports(arguments.host, 3)
     else:
         inference, management, metrics = (arguments.port + offset for offset in range(3))
-    return inference, arguments.management_port or management, arguments.metrics_port or metrics
+    chosen = inference, arguments.management_port or management, arguments.metrics_port or metrics
+    for port in chosen:
+        if not 0 < port <= ports.HIGHEST:
+            raise ServerError(f"there is no port {port}: choose --port (PORT=) so that all three are up to {ports.HIGHEST}")
+    return chosen
 
 
 def _gpus(device: str) -> list[str]:

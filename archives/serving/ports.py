@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 LOOPBACK = "127.0.0.1"
+HIGHEST = 65535
 
 
 def is_free(host: str, port: int) -> bool:

@@ -20,6 +20,9 @@ class Knows:
     def predict_batch(self, texts: Iterable[str]) -> list[dict[str, Any]]:
         return [{"label": ROWS[text]} for text in texts]
 
+    def predict(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"top_k": [{"label": label} for label in ["pos", "neg"][: int(request["top_k"])]]}
+
 
 def figures(path: Path, content: str) -> dict[str, Any]:
     path.write_bytes(gzip.compress(content.encode()) if path.suffix == ".gz" else content.encode())
@@ -48,3 +51,10 @@ def test_a_long_text_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_column_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"a\.csv, row 1 has no column 'label', it has text, category"):
         figures(tmp_path / "a.csv", "text,category\na,b\n")
+
+
+def test_labels_that_the_model_does_not_know_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert figures(tmp_path / "a.csv", 'text,label\ngood; really,pos\n"bad, sadly",Negative\n')["accuracy"] == 0.5
+    assert "1 of 2 rows have labels that the model does not know, such as 'Negative'; it knows 'neg', 'pos'" in (
+        capsys.readouterr().err
+    )

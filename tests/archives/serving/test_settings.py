@@ -85,6 +85,12 @@ def test_ports_follow_the_first_one_unless_given() -> None:
     assert len({free.port, free.management_port, free.metrics_port, *free.grpc_ports, 0}) == 6
 
 
+@pytest.mark.parametrize(("options", "port"), [(["--port=65534"], 65536), (["--metrics-port=-1"], -1)])
+def test_a_port_that_cannot_be_is_named(options: list[str], port: int) -> None:
+    with pytest.raises(ServerError, match=f"there is no port {port}: .*PORT="):
+        settings_of(parsed(*options))
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
 def test_a_wrong_number_of_workers_is_named(workers: str) -> None:
     with pytest.raises(ServerError, match="--workers"):
