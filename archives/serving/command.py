@@ -106,7 +106,7 @@ def _ports(arguments: argparse.Namespace) -> tuple[int, int, int]:
     chosen = inference, arguments.management_port or management, arguments.metrics_port or metrics
     for port in chosen:
         if not 0 < port <= ports.HIGHEST:
-            raise ServerError(f"there is no port {port}: choose --port (PORT=) so that all three are up to {ports.HIGHEST}")
+            raise ServerError(f"there is no port {port}: up to {ports.HIGHEST}; two follow --port (PORT=) unless given")
     return chosen
 
 

@@ -16,7 +16,7 @@ class BadRow(Exception):
 def known_ending(path: Path, endings: Collection[str]) -> str:
     """The ending of an existing file's name, such as `.json`, before any `.gz`."""
     if not path.is_file():
-        raise UserError(f"data file {path} does not exist")
+        raise UserError(f"data file {path} {'is not a file' if path.exists() else 'does not exist'}")
     ending = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "").lower()
     if ending not in endings:
         raise UserError(f"{path}: unknown format {ending!r}, expected one of {', '.join(endings)}, or these with .gz")
