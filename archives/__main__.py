@@ -35,6 +35,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         arguments.command(arguments)
+        sys.stdout.flush()
     except (ArchiveError, ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -42,8 +43,10 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # As the reader of `serve | head` has gone. Python would fail once more at its end, when it flushes the output.
+        # Python would fail once more at its end, when it flushes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if arguments.command is _logs:  # of `logs | head`
+            return 0
         print("error: nobody reads the output any more", file=sys.stderr)
         return 1
     return 0
@@ -193,12 +196,12 @@ def _logs(arguments: argparse.Namespace) -> None:
     from archives.serving import logs
 
     folder = _logs_folder(arguments)
-    with contextlib.suppress(BrokenPipeError):  # of `logs | head`
-        for line in logs.tail(folder, arguments.lines):
-            print(line)
-        if arguments.follow:
-            for line in logs.follow(folder, lambda: False):
-                print(line, flush=True)
+    for line in logs.tail(folder, arguments.lines):
+        print(line)
+    if arguments.follow:
+        sys.stdout.flush()
+        for line in logs.follow(folder, lambda: False):
+            print(line, flush=True)
 
 
 def _logs_folder(arguments: argparse.Namespace) -> Path:

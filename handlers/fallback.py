@@ -81,7 +81,7 @@ def _tried_on(
     try:
         pipeline = kind.load(folder, device=device, **settings)
         return _fault(pipeline, golden, 0) or pipeline
-    except Exception as error:  # noqa: BLE001 - CUDA's are of many types; faults of the files show on the CPU, too
+    except Exception as error:  # noqa: BLE001 - CUDA's are of many types; faults of the other files show on the CPU, too
         return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

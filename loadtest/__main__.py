@@ -83,8 +83,8 @@ def judge(job: Job, run: Run, readings: list[Reading], arguments: argparse.Names
     result |= verdict | {"passed": not failed and not invalid}
     if arguments.rate:
         result["users"] = None
-    _tell(summary, result, arguments)
     write(arguments.out, job, run, parts, result)
+    _tell(summary, result, arguments)
     print(f"report: {arguments.out / 'report.html'}, {arguments.out / 'summary.json'}")
     if invalid:
         print("not valid: " + "; ".join(invalid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,14 @@ def exit_code(command: Callable[[], int]) -> int:
     """The command's own; 2 after an error that a person can mend, told in a line; 130 after Ctrl-C or TERM."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Python would fail once more at its end, when it flushes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: nobody reads the output any more", file=sys.stderr)
+        return 2
     except (LoadTestError, OSError, BrokenExecutor) as error:  # a full disk, a process killed for its memory
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,21 @@ def local_server(target: Target, servers: Path = SERVERS) -> Local | None:
 
 
 def _record(path: Path) -> dict[str, Any] | None:
-    """A server that is starting or stopping may have half a record."""
+    """A server that is starting or stopping may have half a record; one that was killed leaves it."""
     try:
         record: dict[str, Any] = json.loads(path.read_text())
-        return record if {"port", "urls"} <= set(record) else None
+        return record if {"port", "urls", "pid"} <= set(record) and _runs(path.parent, record["pid"]) else None
     except (OSError, ValueError):
         return None
+
+
+def _runs(folder: Path, pid: int) -> bool:
+    """False where the process has ended: another program may listen on its port. True where nothing tells."""
+    processes, config = Path("/proc"), folder.resolve() / "config.properties"
+    try:
+        return os.fsencode(config) in (processes / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return not (processes / "self").exists()
 
 
 def _url(folder: Path) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from locust import FastHttpUser, LoadTestShape, constant, events, task
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest.checks import answer_fault
@@ -135,7 +135,8 @@ def record(environment: Environment, **_: Any) -> None:
         # Locust writes its CSV files once a second: without this they would end before the run did.
         gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.1)
         if not records.whole:
-            logging.error("a worker's last requests did not come")  # what `locust_run` shows is the last line
+            # What `locust_run` shows is the last line.
+            logging.error("the last requests of a worker did not come: it ended, or takes too long")
             return
         Path(os.environ[RESULT]).write_bytes(pickle.dumps(records.run()))
 
@@ -156,7 +157,11 @@ def finish_when_asked(runner: WorkerRunner, records: Records) -> None:
 
 def ask_to_finish(runner: MasterRunner, records: Records) -> None:
     """The master waits for them before it ends: from then on Locust's own listens for half a second only."""
+    expected: set[str] = set()
     finished: set[str] = set()
+
+    def begin(**_: Any) -> None:
+        expected.update(runner.clients)
 
     def receive(msg: Message, **_: Any) -> None:
         records.receive(msg.node_id, msg.data)
@@ -165,10 +170,13 @@ def ask_to_finish(runner: MasterRunner, records: Records) -> None:
     def finish(**_: Any) -> None:
         runner.send_message(FINISH)
         with gevent.Timeout(runner.environment.stop_timeout + FINISH_SECONDS, False):
-            while runner.worker_count > len(finished):
+            while any(alive(client) for client in expected - finished):
                 gevent.sleep(0.1)
-            return
-        records.whole = False
+        records.whole = expected <= finished
+
+    def alive(client: str) -> bool:
+        return client in runner.clients and runner.clients[client].state != STATE_MISSING
 
     runner.register_message(FINISHED, receive)
+    runner.environment.events.test_start.add_listener(begin)
     runner.environment.events.test_stopping.add_listener(finish)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import signal
@@ -37,14 +38,23 @@ def run(arguments: argparse.Namespace) -> None:
     started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
     )
+    ends = arguments.foreground
     stopping = threading.Event()
-    if arguments.foreground:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, frame: stopping.set())
-    report("ready")
-    print(welcome(started, models, _header(started, kept=arguments.foreground)), flush=True)
-    if arguments.foreground:
-        _stay(started, process, stopping, arguments.drain)
+    try:
+        if arguments.foreground:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda number, frame: stopping.set())
+        report("ready")
+        print(welcome(started, models, _header(started, kept=arguments.foreground)), flush=True)
+        if arguments.foreground:
+            _stay(started, process, stopping)
+    except BaseException:  # nobody may read the output any more
+        ends = True
+        raise
+    finally:
+        if ends:
+            lifecycle.stop(started, drain=arguments.drain, report=_tell)
+            process.wait()
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -134,15 +144,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stay(started: Server, process: subprocess.Popen[bytes], stopping: threading.Event, drain: float) -> None:
-    """Shows the logs until a signal comes, then stops the server in order."""
+def _stay(started: Server, process: subprocess.Popen[bytes], stopping: threading.Event) -> None:
+    """Shows the logs until a signal comes."""
 
     def show() -> None:
-        for line in logs.follow(started.logs, stopping.is_set):
-            print(line, flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            for line in logs.follow(started.logs, stopping.is_set):
+                print(line, flush=True)
 
     threading.Thread(target=show, daemon=True).start()
     lifecycle.run_until_stopped(started, process, stopping.is_set)
-    print("stopping: waiting for requests in flight", flush=True)
-    lifecycle.stop(started, drain=drain)
-    process.wait()
+    _tell("stopping: waiting for requests in flight")
+
+
+def _tell(line: str) -> None:
+    """Of the end, which comes whether or not anybody reads of it: Ctrl-C ends the `tee` of `serve | tee` too."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)

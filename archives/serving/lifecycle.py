@@ -76,7 +76,6 @@ def run_until_stopped(server: Server, process: subprocess.Popen[bytes], stopping
     """
     while not stopping():
         if process.poll() is not None:
-            _clean(server.folder, server.temporary)
             raise ServerError(
                 f"TorchServe ended by itself with code {process.returncode}\n{diagnosis.last_lines(server.logs)}"
             )

@@ -37,9 +37,14 @@ class Served:
 
     def _memory(self) -> dict[str, list[float]]:
         """MiB by kind, one entry a worker."""
-        children = psutil.Process(self.pid).children(recursive=True)
-        workers = [child for child in children if any("model_service_worker" in part for part in child.cmdline())]
-        found = [worker.memory_full_info()._asdict() for worker in workers]
+        try:
+            children = psutil.Process(self.pid).children(recursive=True)
+            workers = [child for child in children if any("model_service_worker" in part for part in child.cmdline())]
+            found = [worker.memory_full_info()._asdict() for worker in workers]
+        except psutil.NoSuchProcess as error:
+            raise LoadTestError(f"a process of the server ended while it was measured: {error}") from error
+        if not found:
+            raise LoadTestError("the server has no worker any more: see its logs")
         kinds = [kind for kind in ("rss", "pss") if kind in found[0]]
         return {kind: [round(info[kind] / MEBIBYTE, 1) for info in found] for kind in kinds}
 

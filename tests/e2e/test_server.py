@@ -172,7 +172,7 @@ def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subpr
         pytest.fail(printed)
     yield process, running.find(servers=folder / "servers"), printed
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.wait(timeout=60)
 
 
 def ask(server: Server, text: str) -> requests.Response:
@@ -226,6 +226,8 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     asking = threading.Thread(target=lambda: answers.append(ask(server, "slow")))
     asking.start()
     time.sleep(0.4)
+    assert process.stdout
+    process.stdout.close()  # as Ctrl-C ends the `tee` of `serve | tee` too
     process.send_signal(signal.SIGTERM)
     asking.join(timeout=30)
     assert answers

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from loadtest.errors import LoadTestError
 from loadtest.target import Target, find_target
+from tests.archives.serving.recorded import process_of
 
 
 @pytest.fixture
@@ -22,42 +24,58 @@ def listeners() -> Iterator[list[socket.socket]]:
         listener.close()
 
 
-def record(servers: Path, port: int, key: str = "secret") -> None:
-    """What `python -m archives serve` leaves in a server's folder."""
-    folder = servers / str(port)
-    folder.mkdir(parents=True)
-    (folder / "server.json").write_text(
-        json.dumps({"port": port, "urls": {"inference": f"http://127.0.0.1:{port}"}, "pid": 1})
-    )
-    (folder / "key_file.json").write_text(json.dumps({"inference": {"key": key}, "management": {"key": "other"}}))
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Writes what `python -m archives serve` leaves in a server's folder below `tmp_path`, while a process runs."""
+    with contextlib.ExitStack() as stack:
+
+        def write(port: int, key: str = "secret", *, runs: bool = True) -> Path:
+            folder = tmp_path / str(port)
+            folder.mkdir()
+            pid = stack.enter_context(process_of(folder)) if runs else 1
+            urls = {"inference": f"http://127.0.0.1:{port}"}
+            (folder / "server.json").write_text(json.dumps({"port": port, "urls": urls, "pid": pid}))
+            keys = {"inference": {"key": key}, "management": {"key": "other"}}
+            (folder / "key_file.json").write_text(json.dumps(keys))
+            return folder
+
+        yield write
 
 
-def test_the_only_running_server_is_found(tmp_path: Path, listeners: list[socket.socket]) -> None:
+def test_the_only_running_server_is_found(
+    tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
+) -> None:
     port = listeners[0].getsockname()[1]
-    record(tmp_path, port)
+    record(port)
     target = find_target(servers=tmp_path)
     assert target == Target(f"http://127.0.0.1:{port}", "secret") == find_target(port, tmp_path)
     assert target.headers["Authorization"] == "Bearer secret"
 
 
 def test_records_of_servers_that_are_gone_or_half_written_do_not_count(
-    tmp_path: Path, listeners: list[socket.socket]
+    tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
 ) -> None:
-    gone, running = (listener.getsockname()[1] for listener in listeners)
-    listeners[0].close()
-    record(tmp_path, gone)
-    record(tmp_path, running)
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "server.json").write_text('{"port"')
-    assert find_target(servers=tmp_path).url.endswith(str(running))
-    with pytest.raises(LoadTestError, match=f"no server is running on port {gone}"):
-        find_target(gone, tmp_path)
+    running, another = (listener.getsockname()[1] for listener in listeners)
+    with socket.socket() as bound:  # which listens to nobody, and nobody else can on its port
+        bound.bind(("127.0.0.1", 0))
+        gone = bound.getsockname()[1]
+        record(gone)
+        record(running)
+        record(another, runs=False)
+        (tmp_path / "1").mkdir()
+        (tmp_path / "1" / "server.json").write_text('{"port"')
+        assert find_target(servers=tmp_path).url.endswith(str(running))
+        for port in (gone, another):
+            with pytest.raises(LoadTestError, match=f"no server is running on port {port}"):
+                find_target(port, tmp_path)
 
 
-def test_of_several_servers_one_has_to_be_chosen(tmp_path: Path, listeners: list[socket.socket]) -> None:
+def test_of_several_servers_one_has_to_be_chosen(
+    tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
+) -> None:
     first, second = sorted(listener.getsockname()[1] for listener in listeners)
-    record(tmp_path, first, "one")
-    record(tmp_path, second, "two")
+    record(first, "one")
+    record(second, "two")
     with pytest.raises(LoadTestError, match=f"{first}, {second}: choose one with --port"):
         find_target(servers=tmp_path)
     assert find_target(second, tmp_path).token == "two"
@@ -68,9 +86,11 @@ def test_without_a_server_the_way_to_start_one_is_told(tmp_path: Path) -> None:
         find_target(servers=tmp_path / "none")
 
 
-def test_a_key_that_cannot_be_read_is_told(tmp_path: Path, listeners: list[socket.socket]) -> None:
+def test_a_key_that_cannot_be_read_is_told(
+    tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
+) -> None:
     port = listeners[0].getsockname()[1]
-    record(tmp_path, port)
+    record(port)
     (tmp_path / str(port) / "key_file.json").unlink()
     with pytest.raises(LoadTestError, match="cannot read the key"):
         find_target(port, tmp_path)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
+import pytest
+
 from loadtest import locust_run
+from loadtest.errors import LoadTestError
 from loadtest.plan import Job, Plan
 from loadtest.samples import Sample
 from loadtest.stages import Stage
 from loadtest.target import Target
-from tests.loadtest.stub import Behaviour, stub
+from tests.loadtest.stub import Behaviour, requests_to, stub
 
 
 def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
@@ -24,3 +30,19 @@ def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
     errors = run.recording.errors()
     assert list(errors) == ["no answer"]
     assert errors["no answer"] >= 4
+
+
+def test_a_run_whose_worker_dies_is_no_result(tmp_path: Path) -> None:
+    """Its users were gone and its last requests are: figures of the others would tell of fewer users than asked."""
+    two = Namespace(worker=False, master=False, processes=2, out=tmp_path)
+    with stub(Behaviour(delay=0.01)) as url, ThreadPoolExecutor() as pool:
+        plan = Plan(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
+        running = pool.submit(locust_run.run, Job([plan], [1.0], [Stage(4, 4)], timeout=1), two)
+        deadline = time.monotonic() + 30
+        while requests_to(url) < 10:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (master,) = (process for process in psutil.Process().children() if "locust" in process.cmdline())
+        master.children()[0].kill()
+        with pytest.raises(LoadTestError, match="the last requests of a worker did not come"):
+            running.result()

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from archives.__main__ import _parser
 from archives.build import MODEL_CONFIGS
 from archives.serving import lifecycle, processes, running
+from archives.serving.running import Server
 from handlers.entry import SHARE_OF_TIMEOUT
+from tests.archives.mini_archive import write_archive
 from tests.archives.serving.recorded import new_server, process_of
 
 
@@ -61,3 +67,25 @@ def test_torchserve_gets_numbers_of_gpus_in_the_order_that_they_were_counted_in(
     printed = (tmp_path / "logs" / "console.log").read_text().splitlines()
     given = dict(line.split("=", 1) for line in printed if "=" in line)
     assert (given["CUDA_VISIBLE_DEVICES"], given.get("CUDA_DEVICE_ORDER")) == (visible, order)
+
+
+def test_of_a_start_that_nobody_reads_any_more_no_server_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unread(StringIO):
+        def write(self, text: str) -> int:
+            if "ready" in text:
+                raise BrokenPipeError
+            return len(text)
+
+    write_archive(tmp_path, "echo")
+    stopped: list[Server] = []
+    started = new_server(tmp_path)
+    monkeypatch.setattr(lifecycle, "start", lambda *_, **__: (started, subprocess.Popen(["true"])))
+    monkeypatch.setattr(lifecycle, "stop", lambda server, **_: stopped.append(server))
+    monkeypatch.setattr(sys, "stdout", Unread())
+    monkeypatch.setattr(sys, "argv", ["archives", "serve", f"--store={tmp_path}", f"--servers={tmp_path}", "--port=0"])
+    arguments = _parser().parse_args()
+    with pytest.raises(BrokenPipeError):
+        arguments.command(arguments)
+    assert stopped == [started]

@@ -6,9 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from archives.__main__ import main
 from archives.serving import logs
 from tests.archives.mini_archive import write_archive
 
@@ -40,21 +37,25 @@ def test_appended_lines_are_followed_past_a_roll_over(tmp_path: Path) -> None:
     assert list(logs.follow(tmp_path, stopping)) == ["server: new", "server: half of a line", "server: rolled"]
 
 
-def test_a_pipe_that_nobody_reads_is_the_end_of_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(logs, "tail", broken)
-    (tmp_path / "8080" / "logs").mkdir(parents=True)
-    monkeypatch.setattr(sys, "argv", ["archives", "logs", f"--servers={tmp_path}"])
-    assert main() == 0
-
-
-def test_a_pipe_that_nobody_reads_is_an_error_of_a_start(tmp_path: Path) -> None:
-    write_archive(tmp_path, "echo")
-    unread, output = os.pipe()
-    os.close(unread)
-    command = [sys.executable, "-m", "archives", "serve", f"--servers={tmp_path}", f"--store={tmp_path}"]
-    started = subprocess.run(command, check=False, stdout=output, stderr=subprocess.PIPE, text=True)
+def unread(*arguments: str) -> tuple[int, str]:
+    """The exit code and the errors of a command whose output nobody reads."""
+    reader, output = os.pipe()
+    os.close(reader)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "archives", *arguments]
+    ended = subprocess.run(command, check=False, stdout=output, stderr=subprocess.PIPE, text=True, env=environment)
     os.close(output)
-    assert (started.returncode, started.stderr) == (1, "error: nobody reads the output any more\n")
+    return ended.returncode, ended.stderr
+
+
+def test_logs_end_where_nobody_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "8080" / "logs").mkdir(parents=True)
+    (tmp_path / "8080" / "logs" / "server.log").write_text("1\n")
+    assert unread("logs", f"--servers={tmp_path}") == (0, "")
+
+
+def test_other_commands_say_that_nobody_reads_their_output(tmp_path: Path) -> None:
+    write_archive(tmp_path, "echo")
+    told = (1, "error: nobody reads the output any more\n")
+    assert unread("serve", f"--servers={tmp_path}", f"--store={tmp_path}") == told
+    assert unread("status", f"--servers={tmp_path}") == told
