@@ -10,7 +10,7 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
@@ -78,12 +78,13 @@ def _rows(path: Path, columns: set[str]) -> Iterator[Any]:
     csv.field_size_limit(2**31 - 1)  # Python's own limit refuses long texts
     try:
         with open_text(path) as file:
+            lines = (line for line in file if line.strip())
             if ending(path) == ".jsonl":
-                yield from (json.loads(line) for line in file if line.strip())
+                yield from map(json.loads, lines)
             elif ending(path) in SEPARATORS:
-                header, separators = file.readline(), SEPARATORS[ending(path)]
+                header, separators = next(lines, ""), SEPARATORS[ending(path)]
                 found = (sign for sign in separators if columns <= set(next(csv.reader([header], delimiter=sign), [])))
-                yield from csv.DictReader(chain([header], file), delimiter=next(found, separators[0]))
+                yield from _separated(chain([header], file), next(found, separators[0]))
             else:
                 raise ServerError(
                     f"{path}: expected a .csv, .tsv or .jsonl file of texts with labels, or a .json or .jsonl file of "
@@ -91,3 +92,33 @@ def _rows(path: Path, columns: set[str]) -> Iterator[Any]:
                 )
     except (OSError, EOFError, ValueError, csv.Error) as error:
         raise ServerError(f"{path} cannot be read: {error}") from error
+
+
+def _separated(lines: Iterable[str], separator: str) -> Iterator[dict[str, str]]:
+    """Rows as training reads them; its bad ones are an error here: they would be lost, or count for other labels."""
+    taken: list[str] = []
+
+    def kept() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    records = csv.reader(kept(), delimiter=separator)
+    header = next(records, [])
+    taken.clear()
+    rows = (fields for fields in records if len(fields) > 1 or "".join(fields).strip())
+    for i, fields in enumerate(rows, start=1):
+        lines_of_row = [line for line in taken if line.strip()]
+        if len(lines_of_row) > 1 and not _is_strict(lines_of_row, separator):
+            raise ValueError(f"row {i}: a quote that does not close takes the rows after it")
+        if len(fields) > len(header):
+            raise ValueError(f"row {i}: more fields than the header: quote texts that hold a separator")
+        taken.clear()
+        yield dict(zip(header, fields, strict=False))
+
+
+def _is_strict(lines: list[str], separator: str) -> bool:
+    try:
+        return bool(list(csv.reader(lines, delimiter=separator, strict=True)))
+    except csv.Error:
+        return False

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from lightning_modules.json_file import write_json
+
 RECORD = "skipped.json"
 FORMS = ("torch", "onnx", "int8")  # of the figures in an export's metadata.json
 
@@ -41,7 +43,7 @@ def skip(folder: Path, *, name: str, stage: str, why: str, figures: Sequence[str
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "metrics": {form: dict.fromkeys(figures) for form in FORMS},
     }
-    _write(folder / RECORD, record)
+    write_json(folder / RECORD, record)
     print(f"{name}: skipped: {why}")
 
 
@@ -56,10 +58,6 @@ def clear(folder: Path) -> None:
     (folder / RECORD).unlink(missing_ok=True)
 
 
-def _write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     """Writes whether a task's stages run here: `{"runs": true}`, or false and why."""
     parser = argparse.ArgumentParser(prog="python -m lightning_modules.conditions", description=main.__doc__)
@@ -72,7 +70,7 @@ def main() -> None:
     if why is None and given.after:
         why = json.loads(given.after.read_text(encoding="utf-8")).get("why")
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    _write(given.out, {"runs": True} if why is None else {"runs": False, "why": why})
+    write_json(given.out, {"runs": True} if why is None else {"runs": False, "why": why})
 
 
 if __name__ == "__main__":

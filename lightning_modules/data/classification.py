@@ -213,9 +213,9 @@ class ClassificationData(LightningDataModule):
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
-    """Cuts a `share` of every label's texts off, shuffled by `seed`; a label's last text stays in training.
+    """Cuts a `share` of every label's texts off, shuffled by `seed`; the last of them stays in training.
 
-    All rows of a text, whatever its case and spacing, go together; with several labels, it counts as one of the rarest.
+    All rows of a text, whatever its case and spacing, go together; with several labels, it is the rarest's.
     What was dropped from the file before stays with the first.
     """
     generator = np.random.default_rng(seed)

@@ -282,7 +282,9 @@ def split_off(questions: Questions, share: float, seed: int) -> tuple[Questions,
     """
     contexts = questions.rows["context"][:]
     if len(set(contexts)) < 2:
-        raise UserError(f"{questions.path} has one context only: give validation and test as files of their own")
+        raise UserError(
+            f"{questions.path} has too few contexts to split a share off: give the parts as files of their own"
+        )
     generator = np.random.default_rng(seed)
     taken = whole_groups(joined_groups(questions.rows["title"][:], contexts), share, generator)
     if not share / 2 <= taken.mean() <= share * 2:

@@ -1,6 +1,7 @@
 """Parts that a user gave no file for, split off the training part."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,12 +47,16 @@ def allotted(counts: Sequence[int], share: float, generator: np.random.Generator
 
 
 def whole_groups(groups: NDArray[Any], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which rows to take: groups in random order as long as they fit into the share; the smallest where none does."""
+    """Which rows to take: groups in random order as long as they fit into the share; the smallest where none does.
+
+    Of all groups, twice the share at most: it would be every small one where one group is most of the rows.
+    """
     names, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     room = min(round(len(groups) * share), len(groups) - 1)
+    most = ceil(2 * share * len(names))
     taken = np.zeros(len(names), dtype=bool)
     for group in generator.permutation(len(names)):
-        if sizes[group] <= room:
+        if sizes[group] <= room and taken.sum() < most:
             taken[group] = True
             room -= sizes[group]
     if not taken.any():

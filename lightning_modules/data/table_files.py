@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def separated_rows(path: Path, columns: Columns, separators: str) -> Rows:
     """
     csv.field_size_limit(LONGEST_FIELD)
     with open_text(path, newline="") as file:
-        first = file.readline()
+        first = next((line for line in file if line.strip()), "")
         found = (sign for sign in separators if columns.all_in(next(csv.reader([first], delimiter=sign), [])))
         records = _records(Lines(chain([first], file)), next(found, separators[0]))
         header = next(records, None)
@@ -131,8 +132,8 @@ def hub_rows(path: Path, rows: Dataset, columns: Columns) -> Rows:
 def _records(lines: Lines, separator: str) -> Iterator[list[str] | BadRow]:
     """The fields of each record. Where a quote does not close, its line alone is bad: those after it are read anew.
 
-    A quote takes what follows it up to the next one, or to the end. That shows where no separator follows the next one,
-    and with tabs as a field with both a tab and a line break; with commas texts may hold both.
+    A quote takes what follows it up to the next one, or to the end. That shows in a line where no separator follows the
+    next one, and with tabs as a field with both a tab and a line break; with commas texts may hold both.
     """
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while (fields := _fields(reader, lines, separator)) is not None:
@@ -145,17 +146,20 @@ def _records(lines: Lines, separator: str) -> Iterator[list[str] | BadRow]:
 
 
 def _fields(reader: Iterator[list[str]], lines: Lines, separator: str) -> list[str] | BadRow | None:
-    """Those of the next record, None after the last. Within one line, what follows a quote belongs to its field."""
-    unclosed = BadRow("a quote that does not close (in a TSV, no quoted text may hold both a tab and a line break)")
+    """Those of the next record, None after the last. What follows a closing quote belongs to its field."""
+    tsv = separator == "\t"
+    rule = " (in a TSV, no quoted text may hold both a tab and a line break)" if tsv else ""
+    unclosed = BadRow(f"a quote that does not close{rule}")
     try:
         fields = next(reader, None)
     except csv.Error:
-        if lines.ended or len(lines.taken) > 1:
+        closes = rf'([^"]|"")*"[ \t]*({separator}|[\r\n]|$)'
+        if lines.ended or (len(lines.taken) > 1 and not re.match(closes, lines.taken[-1])):
             return unclosed
         line = Lines(lines.taken)
         fields = next(csv.reader(line, delimiter=separator))
         return unclosed if line.ended else fields
-    swallowed = separator == "\t" and any("\t" in text and "\n" in text for text in fields or ())
+    swallowed = tsv and any("\t" in text and "\n" in text for text in fields or ())
     return unclosed if swallowed else fields
 
 

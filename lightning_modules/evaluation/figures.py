@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_modules.conditions import RECORD
+from lightning_modules.json_file import write_json
 
 
 def run_figures(run: Path) -> dict[str, dict[str, float | None]]:
@@ -32,7 +33,7 @@ def main() -> None:
         figures = run_figures(given.run)
     except FileNotFoundError as error:
         parser.error(f"there is no {error.filename}: train it first, with make train")
-    given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_json(given.out, figures)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,25 @@ def test_a_column_that_is_not_there_is_told(tmp_path: Path) -> None:
         figures(tmp_path / "a.csv", "text,category\na,b\n")
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ('"good; really,pos\nso so,neg\n5" d,neg', "row 1: a quote that does not close"),
+        ("so so,neg\nbad, sadly,neg", "row 2: more fields than the header"),
+    ],
+)
+def test_a_row_that_training_calls_bad_is_an_error(tmp_path: Path, rows: str, told: str) -> None:
+    with pytest.raises(ServerError, match=told):
+        figures(tmp_path / "a.csv", f"text,label\n{rows}\n")
+
+
+def test_blank_lines_and_loose_quotes_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROWS, "Great movie", "pos")
+    monkeypatch.setitem(ROWS, "two\n\nlines", "neg")
+    content = '\n \ntext;label\n\n"Great" movie;pos\n\n"two\n\nlines";neg\n'
+    assert figures(tmp_path / "a.csv", content) == {"rows": 2, "accuracy": 1.0}
+
+
 def test_labels_that_the_model_does_not_know_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures(tmp_path / "a.csv", 'text,label\ngood; really,pos\n"bad, sadly",Negative\n')["accuracy"] == 0.5
     assert "1 of 2 rows have labels that the model does not know, such as 'Negative'; it knows 'neg', 'pos'" in (

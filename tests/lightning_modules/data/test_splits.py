@@ -3,10 +3,11 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_modules.data.splits import allotted, joined_groups
+from lightning_modules.data.splits import allotted, joined_groups, whole_groups
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.floats(0.01, 0.99))
@@ -48,3 +49,12 @@ def test_one_long_context_does_not_make_all_others_as_large() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000  # a fixed width would take 160 MB
+
+
+@pytest.mark.parametrize("sizes", [[90, *[1] * 10], [960, *[10] * 4], [30, 30, 30, *[1] * 10], [40, 30, 20, 6, 4]])
+def test_a_share_of_groups_of_unlike_sizes_leaves_small_ones_too(sizes: list[int]) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    taken = [set(groups[whole_groups(groups, 0.1, np.random.default_rng(seed))]) for seed in range(20)]
+    small = {i for i, size in enumerate(sizes) if size < max(sizes)}
+    assert all(0 < len(one & small) < len(small) for one in taken)
+    assert len(set(map(frozenset, taken))) > 1

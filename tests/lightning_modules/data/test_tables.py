@@ -133,9 +133,16 @@ def test_a_broken_row_costs_only_itself(tmp_path: Path, name: str, lines: list[s
 
 
 def test_a_quote_within_a_field_belongs_to_it(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('text,label\n"Great" movie,x\nsay "hi" now,y\n"two\nlines, ""quoted""",z\n')
-    texts = list(read_table(tmp_path / "a.csv", COLUMNS, "error").rows["text"])
-    assert texts == ["Great movie", 'say "hi" now', 'two\nlines, "quoted"']
+    rows = '"Great" movie,x\nsay "hi" now,y\n"two\nlines, ""quoted""",z\n"a\nb" ,"x"\n"c\nd",y more\n'
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    table = read_table(tmp_path / "a.csv", COLUMNS, "error").rows
+    assert table["text"][:] == ["Great movie", 'say "hi" now', 'two\nlines, "quoted"', "a\nb ", "c\nd"]
+    assert table["label"][:] == ["x", "y", "z", "x", "y more"]
+
+
+def test_lines_before_the_header_may_be_blank(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\n \ntext;label\na;x\n")
+    assert read_table(tmp_path / "a.csv", COLUMNS, "error").rows["text"][:] == ["a"]
 
 
 @pytest.mark.parametrize("separator", [";", "\t", ","])
