@@ -13,14 +13,13 @@ import argparse
 import contextlib
 import importlib.util
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archives import store
+from archives import output, store
 from archives.errors import ArchiveError, ServerError
 from archives.serving import running
 from archives.serving.arguments import add_arguments, add_drain
@@ -43,8 +42,7 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Python would fail once more at its end, when it flushes the output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.drop()
         if arguments.command is _logs:  # of `logs | head`
             return 0
         print("error: nobody reads the output any more", file=sys.stderr)

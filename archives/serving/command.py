@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from archives import output
 from archives.errors import ServerError
 from archives.serving import hardware, lifecycle, logs, ports, tokens
 from archives.serving.config import Settings
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(welcome(started, models, _header(started, kept=arguments.foreground)), flush=True)
         if arguments.foreground:
             _stay(started, process, stopping)
-    except BaseException:  # nobody may read the output any more
+    except BaseException:  # as where nobody reads the output any more
         ends = True
         raise
     finally:
@@ -159,5 +160,7 @@ def _stay(started: Server, process: subprocess.Popen[bytes], stopping: threading
 
 def _tell(line: str) -> None:
     """Of the end, which comes whether or not anybody reads of it: Ctrl-C ends the `tee` of `serve | tee` too."""
-    with contextlib.suppress(BrokenPipeError):
+    try:
         print(line, flush=True)
+    except BrokenPipeError:
+        output.drop()

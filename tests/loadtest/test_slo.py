@@ -190,12 +190,12 @@ def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_foun
     assert "too slow for a higher rate than 100 requests/s" in (tmp_path / "slo.html").read_text()
 
 
-def test_a_generator_that_is_too_slow_for_any_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_generator_too_slow_for_the_last_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = Job([Plan(Target("http://host", None), "m", [], None)], [1.0], [])
     found = Search([replace(point(110, "not valid"), why="it was late")], None, limited_by_generator=True)
     assert conclude(job, found, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
     assert capsys.readouterr().out.splitlines()[-1] == "not valid: a rate could not be tried: it was late"
-    assert "too slow for any rate" in (tmp_path / "slo.html").read_text()
+    assert "too slow for the last rate tried" in (tmp_path / "slo.html").read_text()
 
 
 @pytest.mark.parametrize(("text", "value"), [("100ms", 100), ("0.1s", 100), ("250", 250)])
