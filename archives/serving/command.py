@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     started, process = lifecycle.start(
         settings, models, servers=arguments.servers, timeout=arguments.timeout, report=report
     )
-    ends = arguments.foreground
     stopping = threading.Event()
-    try:
+    with contextlib.ExitStack() as end:  # also where nobody reads the output any more
+        end.callback(process.wait)
+        end.callback(lifecycle.stop, started, drain=arguments.drain, report=_tell)
         if arguments.foreground:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, frame: stopping.set())
@@ -49,13 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(welcome(started, models, _header(started, kept=arguments.foreground)), flush=True)
         if arguments.foreground:
             _stay(started, process, stopping)
-    except BaseException:  # as where nobody reads the output any more
-        ends = True
-        raise
-    finally:
-        if ends:
-            lifecycle.stop(started, drain=arguments.drain, report=_tell)
-            process.wait()
+        else:
+            end.pop_all()  # the server outlives this command
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
