@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from archives import output, store
 from archives.errors import ArchiveError, ServerError
-from archives.serving import running
+from archives.serving import record
 from archives.serving.arguments import add_arguments, add_drain
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (build, verify, serve):
         command.add_argument("--store", type=Path, default=store.STORE)
     for command in (serve, stop, status, logs, token, predict, evaluate):
-        command.add_argument("--servers", type=Path, default=running.SERVERS, help="where servers keep their files")
+        command.add_argument("--servers", type=Path, default=record.SERVERS, help="where servers keep their files")
     for command in (stop, logs, token, predict, evaluate):
         command.add_argument("--port", type=int, help="of the server; not needed when one is running")
     return parser
@@ -168,7 +168,7 @@ def _stop(arguments: argparse.Namespace) -> None:
     _require_server_packages()
     from archives.serving import lifecycle, processes
 
-    known = [entry for entry in running.recorded(arguments.servers) if arguments.port in {None, entry.port}]
+    known = [entry for entry in record.recorded(arguments.servers) if arguments.port in {None, entry.port}]
     chosen = [entry for entry in known if processes.is_alive(entry)] if len(known) > 1 else known
     if len(chosen) > 1:
         listed = ", ".join(str(entry.port) for entry in chosen)
@@ -182,7 +182,7 @@ def _status(arguments: argparse.Namespace) -> None:
     _require_server_packages()
     from archives.serving import processes
 
-    alive = [entry for entry in running.recorded(arguments.servers) if processes.is_alive(entry)]
+    alive = [entry for entry in record.recorded(arguments.servers) if processes.is_alive(entry)]
     for entry in alive:
         models = ", ".join(f"{name} {version}" for name, version in entry.models.items())
         print(f"{entry.url}  {models}  {entry.workers} worker(s) each  process {entry.pid}")
@@ -205,8 +205,8 @@ def _logs(arguments: argparse.Namespace) -> None:
 def _logs_folder(arguments: argparse.Namespace) -> Path:
     """Logs outlive their server, so that one can see why it ended."""
     with contextlib.suppress(ServerError):
-        return running.find(arguments.port, arguments.servers).logs
-    folder = arguments.servers / str(arguments.port or running.DEFAULT_PORT) / "logs"
+        return record.find(arguments.port, arguments.servers).logs
+    folder = arguments.servers / str(arguments.port or record.DEFAULT_PORT) / "logs"
     if not folder.is_dir():
         raise ServerError(f"no server is running, and there are no logs in {folder}")
     return Path(folder)
@@ -215,7 +215,7 @@ def _logs_folder(arguments: argparse.Namespace) -> Path:
 def _token(arguments: argparse.Namespace) -> None:
     from archives.serving import tokens
 
-    print(f"Authorization: {tokens.bearer(running.find(arguments.port, arguments.servers), arguments.kind)}")
+    print(f"Authorization: {tokens.bearer(record.find(arguments.port, arguments.servers), arguments.kind)}")
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -242,7 +242,7 @@ def _client(arguments: argparse.Namespace) -> Iterator[Client]:
     from archives.client import Client
     from archives.client_errors import ClientError
 
-    server = running.find(arguments.port, arguments.servers)
+    server = record.find(arguments.port, arguments.servers)
     try:
         with Client(server.url, model=arguments.model, timeout=120, servers=arguments.servers) as client:
             yield client

@@ -20,14 +20,14 @@ from typing import Any
 
 import handlers
 from archives.errors import ArchiveError
-from handlers.text.integrity import sha256, write_integrity
+from handlers.integrity import sha256, write_integrity
 
 MODEL_CONFIGS = Path(__file__).parent.parent / "configs" / "serving" / "models"
 HANDLERS = Path(handlers.__file__).parent
 # What a run leaves that was skipped by its settings.
 SKIPPED = "skipped.json"
 # TorchServe's entry for each task of metadata.json.
-ENTRIES = {"text-classification": "classification.py", "question-answering": "question_answering.py"}
+ENTRIES = {"text-classification": "text_classification.py", "question-answering": "question_answering.py"}
 # Files of the export that go into the archive beside metadata.json.
 COMMON = ("model_int8.onnx", "model.onnx", "model_fp16.pt2", "tokenizer.json", "golden.json")
 PACKED = {"text-classification": (*COMMON, "labels.json"), "question-answering": COMMON}

@@ -27,8 +27,8 @@ from archives.client_errors import BadRequest, ClientError, Unauthorized, Unavai
 from archives.errors import ServerError
 from archives.in_order import in_order
 from archives.retries import retry_policy
-from archives.serving import running, tokens
-from handlers.text.fields import MAX_INSTANCES
+from archives.serving import record, tokens
+from handlers.request.fields import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
@@ -63,7 +63,7 @@ class Client:
         version: str | None = None,
         timeout: float = 10.0,
         retries: int = 3,
-        servers: Path = running.SERVERS,
+        servers: Path = record.SERVERS,
     ) -> None:
         server = None if url and token else _local_server(url, servers)
         base, self._authorization = _access(server, url, token)
@@ -156,7 +156,7 @@ class Client:
             raise Unavailable(f"{self._endpoint} answered with no JSON", response.status_code) from error
 
 
-def _access(server: running.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
+def _access(server: record.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
     """The URL to ask, and what gives the header Authorization for it: what was given, or the local server's."""
     given = f"Bearer {token.removeprefix('Bearer ')}" if token else None
     if server is None:
@@ -164,12 +164,12 @@ def _access(server: running.Server | None, url: str | None, token: str | None) -
     return url or server.url, lambda: given or tokens.bearer(server)
 
 
-def _local_server(url: str | None, servers: Path) -> running.Server:
+def _local_server(url: str | None, servers: Path) -> record.Server:
     """The server on this machine that url names, or the one that runs."""
     try:
         if url is None:
-            return running.find(servers=servers)
-        known = [server for server in running.recorded(servers) if server.url == url.rstrip("/")]
+            return record.find(servers=servers)
+        known = [server for server in record.recorded(servers) if server.url == url.rstrip("/")]
     except ServerError as error:
         raise Unavailable(str(error)) from error
     if not known:

@@ -16,7 +16,7 @@ from typing import Any
 from archives.client import Client
 from archives.errors import ServerError
 from archives.evaluate import ending, open_text
-from handlers.text.answer_metric import evaluate
+from archives.squad_metric import evaluate
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     if not golden:
         sys.exit("golden.json holds no request")
     # Only now: the handler has checked the archive's files.
-    from handlers.text.agreement import golden_fault
+    from handlers.golden import golden_fault
 
     rows = [{"body": pair["request"]} for pair in golden]
     alone = [handler.handle([row], context)[0] for row in rows]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from handlers.text.integrity import IntegrityError, check_integrity
+from handlers.integrity import IntegrityError, check_integrity
 
 logger = logging.getLogger(__name__)
 # Of the time after which TorchServe ends a worker that does not answer: a batch may take so much, by what the machine
@@ -36,9 +36,9 @@ class TextHandler(ABC):
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
         check_origin(folder)
-        from handlers.base_pipeline import FP32_FILE, GPU_FILE, read_json
+        from handlers.batch import BatchService
         from handlers.fallback import load_checked
-        from handlers.service import BatchService
+        from handlers.pipelines.base import FP32_FILE, GPU_FILE, read_json
 
         # There is one worker a core: the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"

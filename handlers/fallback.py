@@ -14,8 +14,8 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from handlers.base_pipeline import FP32_FILE, GPU_FILE, AnyPipeline, Pipeline, read_json
-from handlers.text.agreement import disagreement, form_fault
+from handlers.golden import disagreement, form_fault
+from handlers.pipelines.base import FP32_FILE, GPU_FILE, AnyPipeline, Pipeline, read_json
 
 logger = logging.getLogger(__name__)
 Golden = Sequence[Mapping[str, Any]]

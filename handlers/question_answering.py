@@ -8,10 +8,10 @@ from handlers.entry import TextHandler
 
 
 class QuestionAnsweringHandler(TextHandler):
-    """`{"question": …, "context": …}` to `{"answer", "score", "start", "end", …}`; see handlers/qa_pipeline.py."""
+    """Answers `{"question": …, "context": …}` with `{"answer", "score", "start", "end", …}`."""
 
     def pipeline(self) -> Any:
         """The class that reads the unpacked archive."""
-        from handlers.qa_pipeline import QuestionAnsweringPipeline
+        from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 
         return QuestionAnsweringPipeline

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.export.passes import move_to_device_pass
 
-from handlers.base_model import Batch, Model, pad
+from handlers.model import Batch, Model, pad
 from handlers.text.packing import Limits, pack
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from lightning_modules import conditions, tracking
+from lightning_modules import skipping, tracking
 from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
 from lightning_modules.callbacks.fitting_batch import FittingBatch
 from lightning_modules.callbacks.history import History
@@ -24,7 +24,7 @@ from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.failures import find_mendable, quiet_libraries
-from lightning_modules.run import finish, task_for, task_of
+from lightning_modules.finish import finish, task_for, task_of
 from lightning_modules.settings import Export
 from lightning_modules.tuning.space import Search
 
@@ -106,7 +106,7 @@ class BundleCLI(LightningCLI):
             settings=self._initialised("export"),
         )
         if not misses:
-            conditions.clear(Path(self.trainer.default_root_dir))
+            skipping.clear(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             tracking.publish(logger, self.settings["name"], Path(self.trainer.default_root_dir), passed=not misses)
         if misses:
@@ -133,7 +133,7 @@ class BundleCLI(LightningCLI):
 
 def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
     """Whether the stage is not to run, by its settings, which is then recorded in the `folder` [the run's]."""
-    why = conditions.skip_reason(enable=settings["enable"], require_cuda=settings["require_cuda"])
+    why = skipping.skip_reason(enable=settings["enable"], require_cuda=settings["require_cuda"])
     if why is not None:
         record_skip(settings, stage, why, folder)
     return why is not None
@@ -142,7 +142,7 @@ def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
 def record_skip(settings: Any, stage: str, why: str, folder: Path | None = None) -> None:
     run = folder or Path(run_folder(settings["runs_dir"], settings["name"]))
     figures = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gated
-    conditions.skip(run, name=settings["name"], stage=stage, why=why, figures=figures)
+    skipping.skip(run, name=settings["name"], stage=stage, why=why, figures=figures)
 
 
 def backbone_of(model: Any) -> str:

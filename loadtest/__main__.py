@@ -11,7 +11,7 @@ chance, answered or not, and latency counts from when each was to be sent (an op
 request from coming. Shapes: steady; stairs, up to the load in five steps; spike, three times the load for a fifth of
 the time; soak, steady for an hour.
 
-report.html, summary.json, timeline.csv and requests.csv.gz go to loadtest/reports/<model>. Exit codes: 0 all limits
+report.html, summary.json, timeline.csv and requests.csv.gz go to runs/reports/<model>. Exit codes: 0 all limits
 hold, 1 a limit was not kept, 2 there was no result, 3 the load generator was itself too slow to measure the server.
 Users from several machines, with the same options everywhere:
 

@@ -11,7 +11,7 @@ from loadtest.stages import SHAPES
 from loadtest.target import SERVERS
 from loadtest.thresholds import Thresholds
 
-REPORTS = Path(__file__).parent / "reports"
+REPORTS = Path(__file__).parent.parent / "runs" / "reports"
 SOAK_SECONDS = 3600
 
 
@@ -25,7 +25,7 @@ def parse(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--duration", type=count, help=f"seconds (default: 30; {SOAK_SECONDS} of a soak)")
     parser.add_argument("--shape", choices=SHAPES, default="steady", help="of the load over time (default: steady)")
-    parser.add_argument("--out", type=Path, help="folder of the reports (default: loadtest/reports/<model>)")
+    parser.add_argument("--out", type=Path, help="folder of the reports (default: runs/reports/<model>)")
 
     limits = parser.add_argument_group("limits", "the exit code is 0 only when all of them hold")
     limits.add_argument("--max-failures", type=_share, default=Thresholds.max_failures, help="share (default: 0)")

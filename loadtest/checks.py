@@ -6,8 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from handlers.text.agreement import unlike
-from handlers.text.shapes import shape_fault
+from handlers.golden import shape_fault, unlike
 from loadtest.samples import Sample
 
 

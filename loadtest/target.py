@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from loadtest.errors import LoadTestError
 
-SERVERS = Path(__file__).parent.parent / "archives" / "servers"
+SERVERS = Path(__file__).parent.parent / "runs" / "servers"
 DEFAULT_PORT = 8080
 
 

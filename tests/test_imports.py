@@ -6,20 +6,24 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SERVERS = ROOT / "archives" / "servers"
 ROOMS = ("handlers", "lightning_modules", "archives", "loadtest")
 # All that is installed where a worker runs; torch only where it is used: importing it takes seconds and memory.
 HANDLERS = {"handlers", "numpy", "tokenizers", "onnxruntime", "torch", "ts"}
+# Standard library only: whoever calls a server, or checks its answers, needs no inference runtime.
+LIGHT = {"handlers.golden", "handlers.integrity", "handlers.request"}
 PURE = {"handlers.text", "numpy", "tokenizers"}
+# Training shares the readers of users' files and SQuAD's metric with the commands that evaluate a served model.
+SHARED = {"archives.reading", "archives.squad_metric"}
 FORBIDDEN = {
     "lightning_modules": {"archives", "loadtest"},
     "archives": {"lightning_modules", "loadtest"},
-    "loadtest": {"archives", "lightning_modules"},
+    "loadtest": {"lightning_modules"},
 }
 # Torch is a matter of this one, which a worker on a CPU does not import.
 TORCH, TORCH_FILE = "handlers.torch_model", ROOT / "handlers" / "torch_model.py"
@@ -66,9 +70,21 @@ def imports_of(path: Path) -> Iterator[Import]:
 
 
 def imports_below(folder: Path) -> list[Import]:
-    """Without those of archives that a running server has unpacked."""
-    paths = sorted(path for path in folder.rglob("*.py") if not path.is_relative_to(SERVERS))
-    return [found for path in paths for found in imports_of(path)]
+    return [found for path in sorted(folder.rglob("*.py")) for found in imports_of(path)]
+
+
+def children(folder: Path) -> list[str]:
+    """The dotted names of a folder's own modules and packages."""
+    paths = (path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
+    return [path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in paths]
+
+
+def neighbours(child: str) -> set[str]:
+    """The modules and packages beside `child` that it imports, or that something in it imports."""
+    path = ROOT.joinpath(*child.split("."))
+    imports = imports_below(path) if path.is_dir() else imports_of(path.with_suffix(".py"))
+    modules = {found.module for found in imports}
+    return {other for other in children(path.parent) if other != child and any(within(m, {other}) for m in modules)}
 
 
 def within(module: str, packages: set[str]) -> bool:
@@ -82,7 +98,18 @@ def test_every_room_is_looked_at(room: str) -> None:
 
 @pytest.mark.parametrize(("room", "forbidden"), FORBIDDEN.items())
 def test_the_arrows_go_one_way(room: str, forbidden: set[str]) -> None:
-    assert [found for found in imports_below(ROOT / room) if found.package in forbidden] == []
+    found = [found for found in imports_below(ROOT / room) if found.package in forbidden]
+    assert [one for one in found if not within(one.module, SHARED)] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_folder_imports_one_that_imports_it(room: str) -> None:
+    """Holds for the folders of a room and the modules beside them, along any number of steps."""
+    graph = {child: neighbours(child) for child in children(ROOT / room)}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"{room}: {' -> '.join(error.args[1])}")
 
 
 def test_handlers_need_only_what_a_worker_has() -> None:
@@ -95,9 +122,9 @@ def test_the_pure_part_of_the_handlers_needs_numpy_and_tokenizers_only() -> None
     assert [one for one in found if not within(one.module, PURE)] == []
 
 
-def test_archives_take_the_pure_part_of_the_handlers() -> None:
+def test_archives_need_only_the_light_part_of_the_handlers() -> None:
     found = [found for found in imports_below(ROOT / "archives") if found.module.startswith("handlers.")]
-    assert [one for one in found if not within(one.module, {"handlers.text"})] == []
+    assert [one for one in found if not within(one.module, LIGHT)] == []
 
 
 @pytest.mark.parametrize("room", ["handlers", "archives", "loadtest"])

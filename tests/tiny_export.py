@@ -18,8 +18,8 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import DistilBertConfig, DistilBertModel
 
-from handlers.base_pipeline import Pipeline
-from handlers.pipeline import ClassificationPipeline
+from handlers.pipelines.base import Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
 from lightning_modules.export import files, int8
 from lightning_modules.models.network import TextClassifier
 

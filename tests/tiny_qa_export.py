@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.export import files, int8
 from lightning_modules.models.network import SpanExtractor
 from tests.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer

@@ -17,8 +17,8 @@ from types import FrameType
 from archives import output
 from archives.errors import ServerError
 from archives.serving import hardware, lifecycle, logs, ports, tokens
-from archives.serving.config import Settings
-from archives.serving.running import Server
+from archives.serving.record import Server
+from archives.serving.settings import Settings
 from archives.store import StoredModel, find_models
 
 

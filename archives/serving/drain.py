@@ -11,7 +11,7 @@ import requests
 from archives.errors import ServerError
 from archives.serving import processes, tokens
 from archives.serving.readiness import describe
-from archives.serving.running import Server
+from archives.serving.record import Server
 
 POLL_SECONDS = 0.25
 

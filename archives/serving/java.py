@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archives.errors import ServerError
-from archives.serving.config import SERVING
-from archives.serving.running import CONFIG
+from archives.serving.record import CONFIG
+from archives.serving.settings import SERVING
 from archives.store import StoredModel
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from archives.errors import ServerError
-from archives.serving import config, diagnosis, ports, processes, running
-from archives.serving.config import Settings
+from archives.serving import diagnosis, ports, processes, record
 from archives.serving.drain import wait_until_idle
 from archives.serving.java import find_java, java_command
 from archives.serving.readiness import wait_until_ready
-from archives.serving.running import Server
+from archives.serving.record import Server
+from archives.serving.settings import Settings, properties
 from archives.store import StoredModel
 
 Report = Callable[[str], None]
@@ -28,7 +28,7 @@ def start(
     settings: Settings,
     models: Sequence[StoredModel],
     *,
-    servers: Path = running.SERVERS,
+    servers: Path = record.SERVERS,
     timeout: float = 120,
     report: Report = print,
 ) -> tuple[Server, subprocess.Popen[bytes]]:
@@ -39,10 +39,10 @@ def start(
     """
     # The server runs in this folder, so a relative path would lead elsewhere.
     folder = (servers / str(settings.port)).resolve()
-    _require_free(settings, running.load(folder))
+    _require_free(settings, record.load(folder))
     java = find_java()
     temporary = _prepare(folder)
-    (folder / running.CONFIG).write_text(config.properties(settings, models), encoding="utf-8")
+    (folder / record.CONFIG).write_text(properties(settings, models), encoding="utf-8")
     process = _launch(java_command(java, folder, temporary, models), folder, settings.gpus)
     try:
         server = _record(settings, models, folder, temporary, process.pid)
@@ -55,7 +55,7 @@ def start(
     return server, process
 
 
-def stop(server: Server, *, drain: float = running.DRAIN_SECONDS, report: Report = print) -> None:
+def stop(server: Server, *, drain: float = record.DRAIN_SECONDS, report: Report = print) -> None:
     """Lets the requests in flight finish, up to `drain` seconds, then ends the server and its workers."""
     if not processes.is_alive(server):
         _clean(server.folder, server.temporary)
@@ -165,6 +165,6 @@ def _record(settings: Settings, models: Sequence[StoredModel], folder: Path, tem
 
 def _clean(folder: Path, temporary: Path) -> None:
     """Removes what is worthless once the server is gone: its record, its keys, its unpacked archives."""
-    (folder / running.RECORD).unlink(missing_ok=True)
+    (folder / record.RECORD).unlink(missing_ok=True)
     (folder / "key_file.json").unlink(missing_ok=True)
     shutil.rmtree(temporary, ignore_errors=True)

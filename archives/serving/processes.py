@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from archives.serving.running import Server
+from archives.serving.record import Server
 
 POLL_SECONDS = 0.05
 

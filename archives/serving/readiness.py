@@ -12,9 +12,9 @@ import requests
 
 from archives.errors import ServerError
 from archives.serving import diagnosis, tokens
-from archives.serving.running import Server
+from archives.serving.record import Server
 from archives.store import StoredModel
-from handlers.text.agreement import golden_fault
+from handlers.golden import golden_fault
 
 POLL_SECONDS = 0.1
 # For what TorchServe says of a model, and as many for each worker on a GPU: it asks nvidia-smi for one after the other.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import requests
 
 from archives.errors import ServerError
-from archives.serving.running import Server
+from archives.serving.record import Server
 
 Kind = Literal["inference", "management"]
 MARGIN = timedelta(minutes=1)

@@ -10,9 +10,9 @@ from pathlib import Path
 from lightning_modules.comparison.examples import examples_of_file, examples_of_run
 from lightning_modules.comparison.figures import comparison_rows
 from lightning_modules.comparison.models import find_models
-from lightning_modules.conditions import why_skipped
 from lightning_modules.data.table_files import Columns
 from lightning_modules.evaluation.comparison_report import as_text, write_comparison
+from lightning_modules.skipping import why_skipped
 
 MAX_LENGTH = 128
 

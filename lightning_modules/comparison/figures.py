@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from handlers.base_pipeline import Pipeline
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.answer_metric import evaluate
-from handlers.text.payload import Payload
+from archives.squad_metric import evaluate
+from handlers.pipelines.base import Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
+from handlers.request.payload import Payload
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics

@@ -12,7 +12,7 @@ from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from handlers import base_model
+from handlers import model as base_model
 
 # Rows are sorted by length within pools of so many batches, or of half the rows: little padding, yet every epoch
 # mixes anew, and no batch is of copies of a few rows that are gone through several times.

@@ -19,7 +19,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from lightning_modules import conditions, tracking
+from lightning_modules import skipping, tracking
 from lightning_modules.cli import SETTINGS, BundleCLI, SettingsCLI, record_skip, run_folder, skipped, write_config
 from lightning_modules.comparison.figures import comparison_rows, judged
 from lightning_modules.data.classification import ClassificationData
@@ -29,8 +29,8 @@ from lightning_modules.distillation.teacher import Teacher, load_teacher, teache
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
 from lightning_modules.export.reading import read_json
+from lightning_modules.finish import best_checkpoint, evaluate, publish
 from lightning_modules.json_file import write_json
-from lightning_modules.run import best_checkpoint, evaluate, publish
 
 DISTILLED, BASELINE = "distilled", "baseline"
 # What each kind changes in the settings: the baseline never hears of the teacher's answers.
@@ -90,7 +90,7 @@ def distil(args: list[str]) -> None:
     compare(folder, settings, teacher, done, chosen, made.datamodule)
     missed = deliver(chosen[DISTILLED], folder / "export")
     if not missed:
-        conditions.clear(folder)
+        skipping.clear(folder)
     if settings.mlflow:
         track(settings, folder, chosen[DISTILLED], passed=not missed)
     if missed:
@@ -100,7 +100,7 @@ def distil(args: list[str]) -> None:
 def without_teacher(settings: Any) -> bool:
     """Whether the teacher is a run that was skipped, and its student is therefore; an earlier export is not taken."""
     teacher = settings.model.init_args.teacher
-    why = conditions.why_skipped(Path(teacher))
+    why = skipping.why_skipped(Path(teacher))
     if why is not None:
         record_skip(settings, "distil", f"its teacher {teacher} was skipped ({why})")
     return why is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from handlers.text import answer_metric
+from archives import squad_metric
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.calibration import CalibrationBin, calibration_bins, expected_calibration_error
 from lightning_modules.json_file import write_json
@@ -47,11 +47,11 @@ class Answered:
 
     @cached_property
     def exact_match(self) -> float:
-        return answer_metric.exact_match(self.answer, self.references)
+        return squad_metric.exact_match(self.answer, self.references)
 
     @cached_property
     def f1(self) -> float:
-        return answer_metric.f1(self.answer, self.references)
+        return squad_metric.f1(self.answer, self.references)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def qa_metrics(answered: Sequence[Answered]) -> dict[str, Any]:
     """
     if not answered:
         raise UserError("there are no questions to evaluate: give a test set with at least one question")
-    official = answer_metric.evaluate((one.answer, one.references) for one in answered)
+    official = squad_metric.evaluate((one.answer, one.references) for one in answered)
     exact_match, f1 = _intervals(answered)
     return {
         "questions": len(answered),

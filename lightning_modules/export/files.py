@@ -20,8 +20,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from handlers.base_pipeline import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
-from handlers.text.integrity import sha256
+from handlers.integrity import sha256
+from handlers.pipelines.base import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
 from lightning_modules.json_file import write_json
 from lightning_modules.models.network import Network, SpanExtractor
 from lightning_modules.tasks.task import evenly

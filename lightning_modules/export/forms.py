@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from handlers.base_pipeline import Pipeline
+from handlers.pipelines.base import Pipeline
 from lightning_modules.data.batching import pad, similar_lengths
 from lightning_modules.export import files, int8
 from lightning_modules.export.benchmark import Run, compare_speed

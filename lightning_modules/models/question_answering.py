@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
-from handlers.text.answer_metric import exact_match, f1
+from archives.squad_metric import exact_match, f1
 from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.network import SpanExtractor
 

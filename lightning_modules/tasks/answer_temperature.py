@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from handlers.text.answer_metric import exact_match
+from archives.squad_metric import exact_match
 from handlers.text.spans import Floats, all_logits
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.temperature import Gaps, fit_temperature

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from handlers.pipeline import ClassificationPipeline
+from handlers.pipelines.classification import ClassificationPipeline
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.baseline import baseline_figures

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.answer_metric import evaluate
+from archives.squad_metric import evaluate
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.answers import Answered, answer_calibration

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.base_pipeline import Pipeline
+from handlers.pipelines.base import Pipeline
 from lightning_modules.models.network import Network
 from lightning_modules.settings import Export
 

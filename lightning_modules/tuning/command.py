@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from lightning_modules import conditions
+from lightning_modules import skipping
 from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder, skipped
 from lightning_modules.errors import UserError
 from lightning_modules.tuning.goal import goal_of
@@ -46,7 +46,7 @@ def tune(arguments: list[str]) -> None:
         run(of_fit, settings, search, goal, folder, trials=given.trials, url=given.storage, anew=given.anew)
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on with the study")
-    conditions.clear(folder)
+    skipping.clear(folder)
 
 
 def pass_on(best: Path) -> None:

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_modules.cli import SETTINGS, BundleCLI
 from lightning_modules.errors import UserError
-from lightning_modules.run import best_checkpoint, callbacks
+from lightning_modules.finish import best_checkpoint, callbacks
 from lightning_modules.tuning.space import Search, as_options
 from lightning_modules.tuning.tracked import TrackedSearch
 

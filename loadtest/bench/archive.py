@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from handlers.base_pipeline import Pipeline
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.integrity import write_integrity
+from handlers.pipelines.base import Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
-from handlers.text.integrity import write_integrity
 from loadtest.errors import LoadTestError
 
 CONFIG = "model-config.yaml"

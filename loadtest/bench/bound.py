@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from handlers.base_model import pad
+from handlers.model import pad
 from handlers.text.packing import pack
 from loadtest.bench.archive import handler_settings
 

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--copies", **numbers, default=[1, 2, 3, 4], help="of the archive, served at once")
     add_timing(parser)
     parser.add_argument("--store", type=Path, default=STORE)
-    parser.add_argument("--out", type=Path, help="default: loadtest/reports/growth/<model>")
+    parser.add_argument("--out", type=Path, help="default: runs/reports/growth/<model>")
     return parser
 
 

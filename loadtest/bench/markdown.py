@@ -1,6 +1,6 @@
 """The README's tables from a kept measurement, in GitHub's Markdown.
 
-python -m loadtest.bench.markdown loadtest/reports/bench/bench.json
+python -m loadtest.bench.markdown runs/reports/bench/bench.json
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
-from handlers.text.errors import RequestError
+from handlers.request.errors import RequestError
 from loadtest.bench.archive import load_pipeline, unpack
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import WARM_UP_SECONDS, Measurement, measure_together

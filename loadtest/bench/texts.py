@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from handlers.base_pipeline import read_tokenizer
+from handlers.pipelines.base import read_tokenizer
 from loadtest.bench.archive import metadata
 from loadtest.errors import LoadTestError
 from loadtest.lengths import mixed

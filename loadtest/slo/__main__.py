@@ -9,7 +9,7 @@ next does not, by 5 % in the end. Each rate is tried until it is 99 % sure which
 keep the bound once more. Beside it, for a single model: single-stream (one client that waits for each answer) and
 offline (always enough requests waiting for full batches), as MLPerf names them.
 
-slo.html, slo.json and points.csv go to loadtest/reports/<model>-slo. Exit codes: 0 a rate was found (and is --min-rps
+slo.html, slo.json and points.csv go to runs/reports/<model>-slo. Exit codes: 0 a rate was found (and is --min-rps
 or more), 1 it was not, 2 there was no result, 3 the load generator was too slow to find it.
 """
 
@@ -151,7 +151,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--min-rps", type=positive, help="requests/s that have to be found")
     parser.add_argument("--seconds", type=positive, default=10, help="at least, of each look at a rate (default: 10)")
     parser.add_argument("--processes", type=count, default=1, help="that send, on this machine")
-    parser.add_argument("--out", type=Path, help="folder of the report (default: loadtest/reports/<model>-slo)")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: runs/reports/<model>-slo)")
     add_server(parser)
     arguments = parser.parse_args()
     check(parser, arguments)

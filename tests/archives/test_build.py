@@ -15,9 +15,9 @@ import pytest
 from archives.build import MODEL_CONFIGS, PACKED, build_archive
 from archives.errors import ArchiveError
 from archives.verify import verify_archive
-from handlers.base_pipeline import LIMITS
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.pipelines.base import LIMITS
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 
 PIPELINES = {"text-classification": ClassificationPipeline, "question-answering": QuestionAnsweringPipeline}
 FILES = PACKED["text-classification"]
@@ -41,8 +41,8 @@ def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Pa
         for model in ("model_int8.onnx", "model.onnx"):
             assert mar.read(model) == (tiny_export / model).read_bytes()
     assert names >= {*FILES, "metadata.json", "classification.py", "model-config.yaml", "integrity.json"}
-    assert {"handlers/__init__.py", "handlers/pipeline.py", "handlers/text/payload.py"} <= names
-    assert not any("__pycache__" in name or name == "handlers/classification.py" for name in names)
+    assert {"handlers/__init__.py", "handlers/pipelines/classification.py", "handlers/request/payload.py"} <= names
+    assert not any("__pycache__" in name or name == "handlers/text_classification.py" for name in names)
     assert manifest["model"] == {
         "modelName": "tiny",
         "modelVersion": "1.0",
@@ -124,7 +124,7 @@ def test_an_archive_for_questions_has_its_own_entry_and_no_labels(tiny_qa_runs: 
         manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
     assert names >= {*PACKED["question-answering"], "metadata.json", "question_answering.py", "model-config.yaml"}
     assert "labels.json" not in names
-    assert not names & {"classification.py", "handlers/question_answering.py", "handlers/classification.py"}
+    assert not names & {"classification.py", "handlers/question_answering.py", "handlers/text_classification.py"}
     assert manifest["model"]["handler"] == "question_answering.py"
 
 

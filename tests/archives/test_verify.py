@@ -12,7 +12,7 @@ import pytest
 from archives.build import build_archive
 from archives.errors import ArchiveError
 from archives.verify import verify_archive
-from handlers.text.integrity import write_integrity
+from handlers.integrity import write_integrity
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def test_the_environment_does_not_reach_the_packed_code(archive: Path, monkeypat
 
 
 def test_the_packed_handler_is_what_runs(archive: Path, tmp_path: Path) -> None:
-    alter = replace("handlers/pipeline.py", '"truncated"', '"cut"')
+    alter = replace("handlers/pipelines/classification.py", '"truncated"', '"cut"')
     verify_archive(altered(archive, tmp_path, alter, sealed=True))
-    alter = replace("handlers/pipeline.py", '{"label": labels[c]', '{"label": labels[0]')
+    alter = replace("handlers/pipelines/classification.py", '{"label": labels[c]', '{"label": labels[0]')
     with pytest.raises(ArchiveError, match=r"golden\.json\[\d\]: label '.*', expected '"):
         verify_archive(altered(archive, tmp_path / "again", alter, sealed=True))
 
@@ -67,8 +67,8 @@ def test_the_packed_handler_is_what_runs(archive: Path, tmp_path: Path) -> None:
         "model_int8.onnx",
         "model.onnx",
         "tokenizer.json",
-        "handlers/pipeline.py",
-        "handlers/text/fields.py",
+        "handlers/pipelines/classification.py",
+        "handlers/request/fields.py",
         "model-config.yaml",
     ],
 )
@@ -100,7 +100,7 @@ def test_a_wrong_golden_answer_is_named(archive: Path, tmp_path: Path) -> None:
 
 
 def test_answers_that_depend_on_the_batch_are_named(archive: Path, tmp_path: Path) -> None:
-    alter = replace("handlers/service.py", "merged(parsed, answers)", "merged(parsed, answers[::-1])")
+    alter = replace("handlers/batch.py", "merged(parsed, answers)", "merged(parsed, answers[::-1])")
     with pytest.raises(ArchiveError, match=r"golden\.json\[\d\], in one batch with all others: label '"):
         verify_archive(altered(archive, tmp_path, alter, sealed=True))
 

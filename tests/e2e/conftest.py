@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from archives.build import build_archive
-from archives.serving import ports, processes, running, tokens
-from archives.serving.running import Server
+from archives.serving import ports, processes, record, tokens
+from archives.serving.record import Server
 
 MODEL, QA = "tiny", "tiny_qa"
 SECRET = "xylophone-7fd2"
@@ -35,7 +35,7 @@ def serve(store: Path, servers: Path, *options: str) -> Server:
     assert result.returncode == 0, result.stdout + result.stderr
     port = re.search(r"starting TorchServe on port (\d+)", result.stdout)
     assert port
-    return running.find(int(port[1]), servers)
+    return record.find(int(port[1]), servers)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of this session's servers; whatever still runs at the end is stopped."""
     folder = tmp_path_factory.mktemp("servers")
     yield folder
-    for server in running.recorded(folder):
+    for server in record.recorded(folder):
         stopped = archives("stop", "--servers", folder, "--port", str(server.port))
         if processes.is_alive(server):
             os.kill(server.pid, signal.SIGKILL)

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from archives.build import build_archive
-from archives.serving import running, tokens
-from handlers.text.integrity import sha256
+from archives.serving import record, tokens
+from handlers.integrity import sha256
 from tests.e2e.conftest import MODEL, Served, archives
 from tests.spoiled import shuffle_weights
 
@@ -40,7 +40,7 @@ def test_a_worker_with_a_wrong_int8_model_serves_fp32_and_says_so(
     assert started.returncode == 0, started.stderr
     port = re.search(r"starting TorchServe on port (\d+)", started.stdout)
     assert port
-    server = running.find(int(port[1]), servers)
+    server = record.find(int(port[1]), servers)
     try:
         assert f"{MODEL} 1.0: 10 of 10 golden requests answered as expected" in started.stdout
         assert f"{MODEL} 1.0: serves fp32, slower, as INT8 is wrong on this machine" in started.stdout

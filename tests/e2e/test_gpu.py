@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from archives.serving import tokens
-from archives.serving.running import Server
-from handlers.base_pipeline import GPU_FILE
+from archives.serving.record import Server
+from handlers.pipelines.base import GPU_FILE
 from tests.archives.serving.fake_smi import write_smi
 from tests.e2e.conftest import MODEL, Served, archives, serve
 

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from archives.build import build_archive
-from archives.serving import ports, processes, running, tokens
-from archives.serving.running import Server
+from archives.serving import ports, processes, record, tokens
+from archives.serving.record import Server
 from tests.archives.mini_archive import CONFIG, write_archive
 from tests.e2e.conftest import MODEL, Served, archives
 
@@ -59,7 +59,7 @@ def test_an_import_that_fails_in_the_handler_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path / "store", tmp_path / "servers")
     assert "ModuleNotFoundError: No module named 'no_such_package'" in error
     assert "handler.py" in error
-    assert not running.recorded(tmp_path / "servers")
+    assert not record.recorded(tmp_path / "servers")
 
 
 def test_wrong_golden_answers_stop_the_start(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_term_while_starting_leaves_nothing_behind(store: Path, tmp_path: Path) 
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
-    while not (started := running.recorded(tmp_path)):
+    while not (started := record.recorded(tmp_path)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.terminate()
@@ -101,7 +101,7 @@ def test_term_while_starting_leaves_nothing_behind(store: Path, tmp_path: Path) 
     assert process.returncode == 130
     assert "interrupted" in error
     assert not processes.is_alive(started[0])
-    assert not running.recorded(tmp_path)
+    assert not record.recorded(tmp_path)
 
 
 def test_a_taken_port_is_named(store: Path, served: Served, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subpr
             break
     else:
         pytest.fail(printed)
-    yield process, running.find(servers=folder / "servers"), printed
+    yield process, record.find(servers=folder / "servers"), printed
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
 
@@ -247,7 +247,7 @@ def test_a_profile_reaches_torchserve(tmp_path: Path, tiny_runs: Path) -> None:
     started = archives("serve", *options)
     assert started.returncode == 0, started.stderr
     try:
-        server = next(iter(running.recorded(servers)))
+        server = next(iter(record.recorded(servers)))
         header = {"Authorization": tokens.bearer(server, "management")}
         (model,) = requests.get(f"{server.management_url}/models/tiny", headers=header, timeout=10).json()
         assert (model["batchSize"], model["maxBatchDelay"]) == (1, 1)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from archives.build import build_archive
-from archives.serving import running
+from archives.serving import record
 from tests.e2e.conftest import archives, serve
 
 WORDS = {"weather": ["rain", "sun", "wind"], "food": ["bread", "soup", "rice"]}
@@ -45,4 +45,4 @@ def test_a_users_file_becomes_a_served_model(tmp_path: Path, tiny_backbone: Path
     answer = archives("predict", *where, "--model", "mine", "--text", "soup and rice")
     assert json.loads(answer.stdout)["label"] == "food", answer.stdout + answer.stderr
     assert archives("stop", *where).returncode == 0
-    assert server.port not in {entry.port for entry in running.recorded(servers)}
+    assert server.port not in {entry.port for entry in record.recorded(servers)}

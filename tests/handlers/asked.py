@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.question_request import parse_question
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
+from handlers.request.question import parse_question
 from tests.tiny_export import SENTENCES
 
 Request = dict[str, Any]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from ts.context import Context
 
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.service import BatchService
+from handlers.batch import BatchService
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from tests.handlers.torchserve import new_context
 
 

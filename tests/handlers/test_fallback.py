@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from handlers.base_pipeline import Pipeline
 from handlers.fallback import SPARE_ROWS, load_checked, most_rows
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.agreement import disagreement
+from handlers.golden import disagreement
+from handlers.pipelines.base import Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from tests.spoiled import lose_numbers, shuffle_weights
 
 INT8, FP32 = "model_int8.onnx", "model.onnx"

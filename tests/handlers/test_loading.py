@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from handlers.classification import ClassificationHandler
 from handlers.entry import check_origin
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
-from handlers.text.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
 from handlers.text.packing import Limits
+from handlers.text_classification import ClassificationHandler
 
 SECTION = {
     "model_file": "model_int8.onnx",
@@ -27,7 +27,7 @@ SECTION = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("model.onnx", "handlers/pipeline.py", "model-config.yaml", "MAR-INF/MANIFEST.json"):
+    for name in ("model.onnx", "handlers/batch.py", "model-config.yaml", "MAR-INF/MANIFEST.json"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"content of " + name.encode())
@@ -41,7 +41,7 @@ def test_an_untouched_folder_passes_and_may_hold_bytecode(folder: Path) -> None:
     check_integrity(folder)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "handlers/pipeline.py", "model-config.yaml", "MAR-INF/MANIFEST.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "handlers/batch.py", "model-config.yaml", "MAR-INF/MANIFEST.json"])
 def test_a_flipped_bit_is_found_and_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[0] ^= 1

@@ -11,10 +11,10 @@ from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 
 from handlers import metrics
+from handlers.batch import BatchService
 from handlers.metrics import UNITS, BatchMetrics
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.service import BatchService
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from tests.handlers.torchserve import ask, new_context
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
 

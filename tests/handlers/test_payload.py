@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.text.classification_request import ClassificationRequest, TextInstance, parse_classification
-from handlers.text.errors import RequestError
-from handlers.text.fields import MAX_INSTANCES
-from handlers.text.payload import read_payload
+from handlers.request.classification import ClassificationRequest, TextInstance, parse_classification
+from handlers.request.errors import RequestError
+from handlers.request.fields import MAX_INSTANCES
+from handlers.request.payload import read_payload
 
 DEEP = b'{"text": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 

@@ -12,11 +12,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from handlers.base_model import pad
-from handlers.base_pipeline import Outputs
-from handlers.onnx_model import OnnxModel
-from handlers.pipeline import ClassificationPipeline
-from handlers.text.errors import RequestError
+from handlers.model import OnnxModel, pad
+from handlers.pipelines.base import Outputs
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.request.errors import RequestError
 from handlers.text.packing import Limits
 from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.question_request import parse_question
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
+from handlers.request.question import parse_question
 from tests.handlers.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
 from tests.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH
 

@@ -12,9 +12,8 @@ import onnxruntime
 import pytest
 from hypothesis import example, given, settings
 
-from handlers.base_model import pad
-from handlers.onnx_model import OnnxModel
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.model import OnnxModel, pad
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.text.packing import Limits
 from tests.handlers.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
 from tests.tiny_export import SENTENCES

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.text.errors import RequestError
-from handlers.text.fields import MAX_INSTANCES
-from handlers.text.payload import read_payload
-from handlers.text.question_request import Options, QuestionInstance, QuestionRequest, parse_question
+from handlers.request.errors import RequestError
+from handlers.request.fields import MAX_INSTANCES
+from handlers.request.payload import read_payload
+from handlers.request.question import Options, QuestionInstance, QuestionRequest, parse_question
 
 ASKED = {"question": "Who?", "context": "Ada did."}
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from handlers import fallback, torch_model
-from handlers.base_pipeline import GPU_FILE, MODEL_FILE, Pipeline
 from handlers.entry import gpu_of
 from handlers.fallback import load_checked
-from handlers.onnx_model import OnnxModel
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
+from handlers.model import OnnxModel
+from handlers.pipelines.base import GPU_FILE, MODEL_FILE, Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.text.packing import Limits
 from handlers.torch_model import TorchModel
 from tests.handlers.torchserve import ask, new_context
@@ -131,7 +131,7 @@ def test_micro_batches_that_do_not_fit_are_halved_for_a_while(
 def test_a_row_that_never_fits_fails_alone(
     tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from handlers.service import BatchService
+    from handlers.batch import BatchService
 
     pipeline = ClassificationPipeline.load(tiny_export, device="cpu")
     assert isinstance(pipeline.model, TorchModel)
@@ -236,7 +236,7 @@ def test_of_a_model_that_failed_nothing_stays_in_memory(tiny_export: Path, monke
 def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_not(
     model: TorchModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from handlers.service import BatchService
+    from handlers.batch import BatchService
 
     def broken(*args: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

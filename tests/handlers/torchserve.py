@@ -9,7 +9,7 @@ from typing import Any
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
-from handlers.service import BatchService
+from handlers.batch import BatchService
 
 METRICS_YAML = Path(__file__).parents[2] / "configs" / "serving" / "metrics.yaml"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from handlers.text.answer_metric import evaluate
+from archives.squad_metric import evaluate
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.table_files import Columns

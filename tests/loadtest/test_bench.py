@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from archives.build import build_archive
-from handlers.text.integrity import check_integrity
+from handlers.integrity import check_integrity
 from loadtest.bench import __main__ as command
 from loadtest.bench import markdown
 from loadtest.bench.archive import handler_settings, pack_as, pack_with, unpack, whole_batches

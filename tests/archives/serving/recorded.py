@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archives.serving.running import CONFIG, Server
+from archives.serving.record import CONFIG, Server
 
 
 def new_server(folder: Path, *, port: int = 18080, pid: int = 1) -> Server:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from archives.serving import drain
-from archives.serving.running import Server
+from archives.serving.record import Server
 from tests.archives.serving.recorded import new_server, process_of
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from archives.__main__ import _parser
 from archives.build import MODEL_CONFIGS
-from archives.serving import lifecycle, processes, running
-from archives.serving.running import Server
+from archives.serving import lifecycle, processes, record
+from archives.serving.record import Server
 from handlers.entry import SHARE_OF_TIMEOUT
 from tests.archives.mini_archive import write_archive
 from tests.archives.serving.recorded import new_server, process_of
@@ -28,7 +28,7 @@ def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
     assert not processes.is_alive(dead)
     lifecycle.stop(dead, report=said.append)
     assert "already gone" in said[0]
-    assert not running.recorded(tmp_path)
+    assert not record.recorded(tmp_path)
     assert list(folder.iterdir()) == []
 
 
@@ -46,7 +46,7 @@ def test_a_server_lives_as_long_as_its_process_whatever_the_clock_says(
 
 def test_a_stop_waits_as_long_as_a_batch_may_take() -> None:
     timeouts = [yaml.safe_load(path.read_text())["responseTimeout"] for path in MODEL_CONFIGS.glob("*.yaml")]
-    assert SHARE_OF_TIMEOUT * max(timeouts) < running.DRAIN_SECONDS
+    assert SHARE_OF_TIMEOUT * max(timeouts) < record.DRAIN_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import requests
 
 from archives.errors import ServerError
 from archives.serving import readiness, tokens
-from archives.serving.running import Server
+from archives.serving.record import Server
 from archives.store import StoredModel
 from tests.archives.serving.recorded import new_server
 

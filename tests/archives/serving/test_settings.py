@@ -11,12 +11,13 @@ import pytest
 
 from archives.build import ENTRIES, build_archive
 from archives.errors import ServerError
-from archives.serving import hardware, ports, profiles, running
+from archives.serving import hardware, ports
+from archives.serving import record as records
 from archives.serving.arguments import add_arguments
 from archives.serving.command import settings_of
-from archives.serving.config import Settings, properties
 from archives.serving.java import find_java
-from archives.serving.running import Server
+from archives.serving.record import Server
+from archives.serving.settings import PROFILES, Settings, properties, read_profile
 from archives.store import find_models
 from tests.archives.mini_archive import write_archive
 from tests.archives.serving.fake_smi import write_smi
@@ -51,7 +52,7 @@ def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> N
     assert json.loads(written["models"]) == {"echo": {"2.0": {"minWorkers": 7, "maxWorkers": 7}}}
 
 
-@pytest.mark.parametrize("profile", profiles.NAMES)
+@pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_sets_the_batches_of_every_task_that_is_built(
     profile: str, tmp_path: Path, tiny_runs: Path, tiny_qa_runs: Path
 ) -> None:
@@ -66,8 +67,8 @@ def test_a_profile_sets_the_batches_of_every_task_that_is_built(
 
 
 def test_a_profile_has_batches_for_every_task() -> None:
-    for profile in profiles.NAMES:
-        assert set(profiles.read(profile)) == set(ENTRIES)
+    for profile in PROFILES:
+        assert set(read_profile(profile)) == set(ENTRIES)
 
 
 def test_an_unknown_profile_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,18 +176,18 @@ def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
     free = ports.free_ports("127.0.0.1", 1)[0]
     with process_of(tmp_path / str(free)) as pid:
         silent = record(tmp_path, free, pid)
-        assert running.load(silent.folder) == silent
+        assert records.load(silent.folder) == silent
         with pytest.raises(ServerError, match="no server is running"):
-            running.find(servers=tmp_path)
+            records.find(servers=tmp_path)
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
         first, second = (listener.getsockname()[1] for listener in listeners)
         one = record(tmp_path, first, stack.enter_context(process_of(tmp_path / str(first))))
-        assert running.find(servers=tmp_path) == one
+        assert records.find(servers=tmp_path) == one
         two = record(tmp_path, second, stack.enter_context(process_of(tmp_path / str(second))))
         with pytest.raises(ServerError, match="choose one with --port"):
-            running.find(servers=tmp_path)
-        assert running.find(two.port, tmp_path) == two
+            records.find(servers=tmp_path)
+        assert records.find(two.port, tmp_path) == two
         assert not ports.is_free("127.0.0.1", two.port)
 
 
@@ -195,10 +196,10 @@ def test_another_program_on_the_port_of_a_server_that_has_ended_is_not_taken_for
         port = another.getsockname()[1]
         record(tmp_path, port, pid)
         with pytest.raises(ServerError, match="no server is running"):
-            running.find(port, tmp_path)
+            records.find(port, tmp_path)
 
 
 def test_an_unreadable_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
-    (tmp_path / "1" / running.RECORD).write_text("{}")
-    assert running.recorded(tmp_path) == []
+    (tmp_path / "1" / records.RECORD).write_text("{}")
+    assert records.recorded(tmp_path) == []

@@ -10,7 +10,7 @@ import torch
 
 from lightning_modules import cli
 from lightning_modules.errors import UserError
-from lightning_modules.run import best_checkpoint, load_best
+from lightning_modules.finish import best_checkpoint, load_best
 from tests.lightning_modules.topics import topics_options, write_topics
 
 

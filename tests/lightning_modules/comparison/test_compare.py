@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text import answer_metric
+from archives import squad_metric as answer_metric
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules import cli
-from lightning_modules.conditions import skip
+from lightning_modules.skipping import skip
 from tests.lightning_modules.evaluation.report_page import Page
 from tests.lightning_modules.topics import topics_options
 from tests.tiny_export import LABELS, SENTENCES, tiny_tokenizer

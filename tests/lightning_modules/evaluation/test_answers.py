@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archives.evaluate_questions import read_questions
-from handlers.text.answer_metric import evaluate
+from archives.squad_metric import evaluate
 from lightning_modules.data.question_files import read_questions as read_official
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.answer_errors import error_kind, errors_by_kind, excerpt

@@ -10,8 +10,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from handlers.onnx_model import OnnxModel
-from handlers.pipeline import ClassificationPipeline
+from handlers.model import OnnxModel
+from handlers.pipelines.classification import ClassificationPipeline
 from handlers.text.packing import Limits
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.baseline import baseline_figures

@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from archives.build import build_archive
+from archives.squad_metric import exact_match
 from archives.verify import verify_archive
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.answer_metric import exact_match
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.evaluation.calibration import calibration_bins, expected_calibration_error
 from lightning_modules.models.question_answering import QuestionAnswering
 from tests.lightning_modules.data.test_question_data import write_squad

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from handlers.text.answer_metric import exact_match
+from archives.squad_metric import exact_match
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.tasks.answer_temperature import fitted_temperature
 from lightning_modules.tasks.best_answers import BestAnswers

@@ -13,13 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from handlers.base_model import Model
-from handlers.onnx_model import OnnxModel
+from handlers.model import Model, OnnxModel
+from handlers.request import Request
+from handlers.request.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
+from handlers.request.payload import Payload
 from handlers.settings import HandlerSettings
-from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows
 from handlers.text.packing import Limits
-from handlers.text.payload import Payload
-from handlers.text.request import Request
 
 MODEL_FILE = "model_int8.onnx"
 FP32_FILE = "model.onnx"

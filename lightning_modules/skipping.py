@@ -3,7 +3,7 @@
 A stage that does not run ends with exit code 0 and leaves `skipped.json` in its folder; a later run that comes to its
 end removes it. DVC looks at files only, so for its pipelines what holds on this machine becomes one:
 
-python -m lightning_modules.conditions --config configs/sentiment.yaml --out runs/sentiment/condition.json
+python -m lightning_modules.skipping --config configs/sentiment.yaml --out runs/sentiment/condition.json
 """
 
 import argparse
@@ -60,7 +60,7 @@ def clear(folder: Path) -> None:
 
 def main() -> None:
     """Writes whether a task's stages run here: `{"runs": true}`, or false and why."""
-    parser = argparse.ArgumentParser(prog="python -m lightning_modules.conditions", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lightning_modules.skipping", description=main.__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the task's YAML")
     parser.add_argument("--after", type=Path, help="such a file of a task that has to run too")
     parser.add_argument("--out", type=Path, required=True)

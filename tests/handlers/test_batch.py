@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from ts.context import Context
 
-import handlers.service
-from handlers.base_pipeline import EncodedBatch, Outputs
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.service import BatchService
+import handlers.batch
+from handlers.batch import BatchService
+from handlers.pipelines.base import EncodedBatch, Outputs
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from tests.handlers.torchserve import METRICS_YAML, ask
 from tests.tiny_qa_export import CONTEXT, QUESTIONS
 
@@ -75,7 +75,7 @@ def test_the_tokens_of_a_batch_are_those_that_the_model_ran_at_its_best(
 def test_an_answer_that_torchserve_would_not_take_is_refused(
     service: BatchService, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers.service, "MAX_ANSWER_BYTES", 500)
+    monkeypatch.setattr(handlers.batch, "MAX_ANSWER_BYTES", 500)
     (refused, told), (status, _) = ask(service, context, {"instances": [{"text": "hello"}] * 9}, "hello")
     assert (refused, status) == (413, 200)
     assert told["error"]["code"] == "answer_too_large"
@@ -84,7 +84,7 @@ def test_an_answer_that_torchserve_would_not_take_is_refused(
 def test_the_limit_of_an_answer_is_below_the_servers() -> None:
     settings = (METRICS_YAML.parent / "config.properties").read_text()
     [limit] = re.findall(r"^max_response_size=(\d+)$", settings, re.MULTILINE)
-    assert int(limit) > handlers.service.MAX_ANSWER_BYTES
+    assert int(limit) > handlers.batch.MAX_ANSWER_BYTES
 
 
 def test_a_megabyte_is_answered_and_marked(service: BatchService, context: Context) -> None:

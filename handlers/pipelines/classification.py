@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.base_model import Logits
-from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_json, read_tokenizer
-from handlers.text.classification_request import TextInstance, parse_classification
+from handlers.model import Logits
+from handlers.pipelines.base import EncodedInstance, Outputs, Pipeline, read_json, read_tokenizer
+from handlers.request.classification import TextInstance, parse_classification
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import Encoded, TextEncoder
 

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.base_model import TokenLogits
-from handlers.base_pipeline import EncodedInstance, Outputs, Pipeline, read_tokenizer
+from handlers.model import TokenLogits
+from handlers.pipelines.base import EncodedInstance, Outputs, Pipeline, read_tokenizer
+from handlers.request import Request
+from handlers.request.question import QuestionInstance, parse_question
 from handlers.settings import HandlerSettings
-from handlers.text.question_request import QuestionInstance, parse_question
-from handlers.text.request import Request
 from handlers.text.spans import Span, best_spans, place
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 from handlers.text.windows import Tokens, Window, WindowEncoder

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from handlers.base_pipeline import Pipeline
-from handlers.pipeline import ClassificationPipeline
-from handlers.qa_pipeline import QuestionAnsweringPipeline
-from handlers.text.agreement import disagreement, golden_fault
+from handlers.golden import disagreement, golden_fault
+from handlers.pipelines.base import Pipeline
+from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 
 AnyPipeline = type[Pipeline[Any, Any, Any]]
 

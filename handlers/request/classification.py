@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.text.fields import (
+from handlers.request import Request
+from handlers.request.fields import (
     DEFAULT_TOP_K,
     check_alone,
     check_known,
@@ -14,8 +15,7 @@ from handlers.text.fields import (
     required_instances,
     required_text,
 )
-from handlers.text.payload import Payload
-from handlers.text.request import Request
+from handlers.request.payload import Payload
 
 INSTANCE_FIELDS = ("text", "top_k")
 FIELDS = ("text", "instances", "top_k")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.text.errors import RequestError
-from handlers.text.fields import (
+from handlers.request import Request
+from handlers.request.errors import RequestError
+from handlers.request.fields import (
     DEFAULT_TOP_K,
     check_alone,
     check_known,
@@ -18,8 +19,7 @@ from handlers.text.fields import (
     required_list,
     required_text,
 )
-from handlers.text.payload import Payload
-from handlers.text.request import Request
+from handlers.request.payload import Payload
 
 INSTANCE_FIELDS = ("question", "context", "top_k", "no_answer_threshold")
 FIELDS = ("question", "context", "questions", "instances", "top_k", "no_answer_threshold")

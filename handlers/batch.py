@@ -11,10 +11,10 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-from handlers.base_pipeline import EncodedBatch
 from handlers.metrics import BatchMetrics
-from handlers.text.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows, too_many_tokens
-from handlers.text.payload import read_payload
+from handlers.pipelines.base import EncodedBatch
+from handlers.request.errors import MAX_ANSWER_BYTES, RequestError, answer_too_large, too_many_rows, too_many_tokens
+from handlers.request.payload import read_payload
 
 logger = logging.getLogger(__name__)
 # Refuses NaN, which is no JSON; json.dumps would make a new encoder for each call.

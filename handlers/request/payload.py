@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.text.errors import RequestError
+from handlers.request.errors import RequestError
 
 Payload = dict[str, Any] | str
 BODY_KEYS = ("body", "data")

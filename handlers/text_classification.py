@@ -8,10 +8,10 @@ from handlers.entry import TextHandler
 
 
 class ClassificationHandler(TextHandler):
-    """`{"text": …}` to `{"label", "score", "top_k", …}`; see handlers/pipeline.py."""
+    """Answers `{"text": …}` with `{"label", "score", "top_k", …}`."""
 
     def pipeline(self) -> Any:
         """The class that reads the unpacked archive."""
-        from handlers.pipeline import ClassificationPipeline
+        from handlers.pipelines.classification import ClassificationPipeline
 
         return ClassificationPipeline

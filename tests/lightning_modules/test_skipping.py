@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from lightning_modules import cli, conditions
+from lightning_modules import cli, skipping
 from lightning_modules.evaluation.figures import run_figures
 from tests.lightning_modules.topics import topics_options, write_topics
 
@@ -71,19 +71,19 @@ def test_require_cuda_skips_where_there_is_none(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert run_cli(arguments("fit", "--require_cuda=true")) == 0
-    assert "CUDA" in str(conditions.why_skipped(tmp_path / "topics"))
-    assert conditions.skip_reason(enable=True, require_cuda=False) is None
+    assert "CUDA" in str(skipping.why_skipped(tmp_path / "topics"))
+    assert skipping.skip_reason(enable=True, require_cuda=False) is None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert conditions.skip_reason(enable=True, require_cuda=True) is None
+    assert skipping.skip_reason(enable=True, require_cuda=True) is None
 
 
 def test_a_skipped_search_passes_it_on_to_the_fit_that_takes_its_settings(tmp_path: Path, arguments: Arguments) -> None:
     folder = tmp_path / "topics" / "tune"
     assert run_cli(arguments("tune", "--trials=1", "--enable=false")) == 0
-    assert conditions.why_skipped(folder) == "enable is false"
+    assert skipping.why_skipped(folder) == "enable is false"
     assert not list(folder.glob("study*"))
     assert run_cli(arguments("fit", f"--config={folder / 'best.yaml'}")) == 0
-    assert conditions.why_skipped(tmp_path / "topics") == "enable is false"
+    assert skipping.why_skipped(tmp_path / "topics") == "enable is false"
     assert not (tmp_path / "topics" / "export").exists()
 
     # What an earlier search has found stays.
@@ -102,9 +102,9 @@ def test_students_are_skipped_by_their_settings_and_with_their_teacher(
     students = ["distil", "--config=configs/student.yaml", f"--runs_dir={tmp_path}", f"--model.teacher={teacher}"]
     own = [*students, f"--model.backbone={tmp_path}", "--trainer.accelerator=cpu"]
     assert run_cli([*own, "--name=first"]) == 0
-    assert conditions.why_skipped(tmp_path / "first") == f"its teacher {teacher} was skipped (enable is false)"
+    assert skipping.why_skipped(tmp_path / "first") == f"its teacher {teacher} was skipped (enable is false)"
     assert run_cli([*own, "--name=second", "--enable=false"]) == 0
-    assert conditions.why_skipped(tmp_path / "second") == "enable is false"
+    assert skipping.why_skipped(tmp_path / "second") == "enable is false"
     told = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in told] == ["topics", "first", "second"]
 
@@ -122,7 +122,7 @@ def test_a_condition_that_is_neither_true_nor_false_is_refused(
 def test_what_holds_on_this_machine_becomes_a_file(tmp_path: Path, settings: str, told: dict[str, bool]) -> None:
     config, out = tmp_path / "task.yaml", tmp_path / "runs" / "task" / "condition.json"
     config.write_text(f"name: task\n{settings}\n")
-    command = [sys.executable, "-m", "lightning_modules.conditions", "--config", str(config), "--out", str(out)]
+    command = [sys.executable, "-m", "lightning_modules.skipping", "--config", str(config), "--out", str(out)]
     subprocess.run(command, check=True)
     assert told.items() <= json.loads(out.read_text()).items()
     config.write_text("name: student\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.text.errors import RequestError
-from handlers.text.payload import json_type, shortened
+from handlers.request.errors import RequestError
+from handlers.request.payload import json_type, shortened
 
 # Of one request.
 MAX_INSTANCES = 1024

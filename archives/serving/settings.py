@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archives.serving import ports, profiles
+import yaml
+
+from archives.serving import ports
 from archives.store import StoredModel
 
 SERVING = Path(__file__).parents[2] / "configs" / "serving"
+PROFILES = ("latency", "balanced", "throughput")
+DEFAULT_PROFILE = "balanced"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Settings:
     metrics_port: int
     grpc_ports: tuple[int, int]
     workers: int
-    profile: str = profiles.DEFAULT
+    profile: str = DEFAULT_PROFILE
     gpus: Sequence[str] = ()
 
 
@@ -59,7 +63,7 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
 def _of_models(models: Iterable[StoredModel], settings: Settings) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
     """What TorchServe reads of each model and version: workers and batches."""
     workers = {"minWorkers": settings.workers, "maxWorkers": settings.workers}
-    by_task = profiles.read(settings.profile)
+    by_task = read_profile(settings.profile)
     return {model.name: {model.version: {**workers, **by_task.get(model.task, {})}} for model in models}
 
 
@@ -68,3 +72,10 @@ def _escaped(value: str) -> str:
     units = value.replace("\\", "\\\\").encode("utf-16-be")
     codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
+
+
+def read_profile(name: str) -> Mapping[str | None, Mapping[str, int]]:
+    """TorchServe's `batchSize` and `maxBatchDelay` of each task, by a name of `PROFILES`."""
+    content: Mapping[str, Mapping[str | None, Mapping[str, int]]]
+    content = yaml.safe_load((SERVING / "profiles.yaml").read_text(encoding="utf-8"))
+    return content[name]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
-from handlers.text.packing import Limits
+from handlers.text.packing import Limits, pack
 
 Logits = dict[str, NDArray[np.float32]]
 TokenLogits = dict[str, list[NDArray[np.float32]]]
@@ -61,3 +63,23 @@ def pad(rows: Sequence[Sequence[int]], width: int = 0) -> tuple[NDArray[np.int64
         ids[i, : len(row)] = row
         mask[i, : len(row)] = 1
     return ids, mask
+
+
+class OnnxModel(Model):
+    """An ONNX Runtime session on the CPU with inputs `input_ids` and `attention_mask`, int64 [rows, tokens]."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # A worker that waits must not burn the core of its neighbour.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterator[Batch]:
+        for batch in pack([len(row) for row in rows], limits):
+            ids, mask = pad([rows[i] for i in batch])
+            outputs = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask})
+            yield batch, ids.size, dict(zip(self._outputs, outputs, strict=True))

@@ -1,4 +1,4 @@
-"""The record of each started server, `archives/servers/<port>/server.json`: standard library only, so that a
+"""The record of each started server, `runs/servers/<port>/server.json`: standard library only, so that a
 calling service finds the local server with nothing else installed."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from archives.errors import ServerError
 from archives.serving import ports
 
-SERVERS = Path(__file__).parent.parent / "servers"
+SERVERS = Path(__file__).parents[2] / "runs" / "servers"
 DEFAULT_PORT = 8080
 # A batch may take 30: a quarter (handlers/entry.py) of responseTimeout (configs/serving/models/).
 DRAIN_SECONDS = 40.0

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import squad
 
-from handlers.text.answer_metric import evaluate, exact_match, f1, normalise
+from archives.squad_metric import evaluate, exact_match, f1, normalise
 
 # prediction, references, exact match and F1 as the official script computes them
 OFFICIAL = [
