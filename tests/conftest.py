@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `runs` folder with one exported model, `tiny`: 4 labels and a complexity head. Copy before you change it."""
     # Imported here: it needs torch, and most tests do not.
-    from tests.tiny_export import write_tiny_export
+    from tests.support.tiny_export import write_tiny_export
 
     runs = tmp_path_factory.mktemp("runs")
     write_tiny_export(runs / "tiny" / "export")
@@ -37,7 +37,7 @@ def tiny_export(tiny_runs: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_qa_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `runs` folder with one exported model that answers questions, `tiny_qa`. Copy before you change it."""
-    from tests.tiny_qa_export import write_tiny_qa_export
+    from tests.support.tiny_qa_export import write_tiny_qa_export
 
     runs = tmp_path_factory.mktemp("qa_runs")
     write_tiny_qa_export(runs / "tiny_qa" / "export")
@@ -53,6 +53,6 @@ def tiny_qa_export(tiny_qa_runs: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer DistilBERT with its tokenizer in a local folder that looks like a hub snapshot."""
-    from tests.tiny_export import write_tiny_backbone
+    from tests.support.tiny_export import write_tiny_backbone
 
     return write_tiny_backbone(tmp_path_factory.mktemp("backbone"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives.mini_archive import write_archive
+from tests.support.mini_archive import write_archive
 
 
 @pytest.fixture

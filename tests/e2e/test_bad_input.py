@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.e2e.conftest import MODEL, QA, SECRET, Served
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
 pytestmark = pytest.mark.e2e
 

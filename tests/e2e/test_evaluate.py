@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MODEL, QA, Served, archives
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
 
 def test_accuracy_is_the_share_of_rows_with_the_files_label(served: Served, servers: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from archives.build import build_archive
 from archives.serving import record, tokens
 from handlers.integrity import sha256
 from tests.e2e.conftest import MODEL, Served, archives
-from tests.spoiled import shuffle_weights
+from tests.support.spoiled import shuffle_weights
 
 pytestmark = pytest.mark.e2e
 

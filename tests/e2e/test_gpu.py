@@ -10,8 +10,8 @@ import torch
 from archives.serving import tokens
 from archives.serving.record import Server
 from handlers.pipelines.base import GPU_FILE
-from tests.archives.serving.fake_smi import write_smi
 from tests.e2e.conftest import MODEL, Served, archives, serve
+from tests.support.fake_smi import write_smi
 
 pytestmark = pytest.mark.e2e
 

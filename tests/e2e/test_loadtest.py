@@ -14,7 +14,7 @@ import pytest
 
 from archives.serving import ports
 from tests.e2e.conftest import MODEL, QA, Served
-from tests.tiny_qa_export import CONTEXT
+from tests.support.tiny_qa_export import CONTEXT
 
 pytestmark = pytest.mark.e2e
 

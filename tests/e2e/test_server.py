@@ -21,8 +21,8 @@ import requests
 from archives.build import build_archive
 from archives.serving import ports, processes, record, tokens
 from archives.serving.record import Server
-from tests.archives.mini_archive import CONFIG, write_archive
 from tests.e2e.conftest import MODEL, Served, archives
+from tests.support.mini_archive import CONFIG, write_archive
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ from ts.context import Context
 from handlers.batch import BatchService
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from tests.handlers.torchserve import new_context
+from tests.support.torchserve import new_context
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from handlers.batch import BatchService
 from handlers.pipelines.base import EncodedBatch, Outputs
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from tests.handlers.torchserve import METRICS_YAML, ask
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.torchserve import METRICS_YAML, ask
 
 
 def test_a_wrong_row_gets_its_own_error_and_its_neighbours_their_answers(

@@ -16,7 +16,7 @@ from handlers.golden import disagreement
 from handlers.pipelines.base import Pipeline
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from tests.spoiled import lose_numbers, shuffle_weights
+from tests.support.spoiled import lose_numbers, shuffle_weights
 
 INT8, FP32 = "model_int8.onnx", "model.onnx"
 Golden = list[dict[str, Any]]

@@ -15,8 +15,8 @@ from handlers.batch import BatchService
 from handlers.metrics import UNITS, BatchMetrics
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from tests.handlers.torchserve import ask, new_context
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.torchserve import ask, new_context
 
 
 def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:

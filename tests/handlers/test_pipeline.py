@@ -17,7 +17,7 @@ from handlers.pipelines.base import Outputs
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.request.errors import RequestError
 from handlers.text.packing import Limits
-from tests.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
+from tests.support.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 
 
 def test_golden_requests_get_their_answers(pipeline: ClassificationPipeline, tiny_export: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.request.question import parse_question
-from tests.handlers.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
-from tests.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH
+from tests.support.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
+from tests.support.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH
 
 
 @pytest.fixture(scope="module")

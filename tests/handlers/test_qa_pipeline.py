@@ -15,9 +15,9 @@ from hypothesis import example, given, settings
 from handlers.model import OnnxModel, pad
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.text.packing import Limits
-from tests.handlers.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
-from tests.tiny_export import SENTENCES
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
+from tests.support.tiny_export import SENTENCES
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
 
 def assert_alike(answer: dict[str, Any], other: dict[str, Any]) -> None:

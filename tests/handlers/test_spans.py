@@ -161,7 +161,7 @@ def test_no_mark_is_lost_up_to_32(before: str, marks: str, behind: str) -> None:
 
 def test_windows_hold_every_span_up_to_the_shared_tokens() -> None:
     from handlers.text.windows import Tokens, WindowEncoder
-    from tests.tiny_export import tiny_tokenizer
+    from tests.support.tiny_export import tiny_tokenizer
 
     encoder = WindowEncoder(tiny_tokenizer().to_str(), max_length=20, doc_stride=5, max_question_length=4)
     tokens = Tokens(list(range(40)), [(i, i + 1) for i in range(40)])

@@ -14,7 +14,7 @@ from handlers.text.packing import Limits, pack
 from handlers.text.scores import softmax, top_k
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from handlers.text.windows import WindowEncoder
-from tests.tiny_export import MAX_LENGTH, tiny_tokenizer
+from tests.support.tiny_export import MAX_LENGTH, tiny_tokenizer
 
 
 @given(

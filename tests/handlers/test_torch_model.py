@@ -23,9 +23,9 @@ from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.text.packing import Limits
 from handlers.torch_model import TorchModel
-from tests.handlers.torchserve import ask, new_context
-from tests.tiny_export import MAX_LENGTH, SENTENCES
-from tests.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
+from tests.support.tiny_export import MAX_LENGTH, SENTENCES
+from tests.support.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
+from tests.support.torchserve import ask, new_context
 
 AnyPipeline = Pipeline[Any, Any, Any]
 ROWS = [[2, *range(4, 4 + length), 3] for length in (9, 1, 15, 20, 3, 22, 11, 2)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.support.topics import topics_options, write_topics
 
 
 @pytest.fixture(scope="module")

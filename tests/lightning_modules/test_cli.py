@@ -17,7 +17,7 @@ from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
-from tests.lightning_modules.topics import TOPICS
+from tests.support.topics import TOPICS
 
 
 def command(arguments: list[str]) -> list[str]:

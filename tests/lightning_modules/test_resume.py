@@ -10,8 +10,8 @@ from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
 from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
 from tests.lightning_modules.callbacks.test_fitting_batch import weights
-from tests.lightning_modules.stopped import stopped_before
-from tests.lightning_modules.topics import write_topics
+from tests.support.stopped import stopped_before
+from tests.support.topics import write_topics
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(

@@ -12,7 +12,7 @@ import yaml
 
 from lightning_modules import cli, skipping
 from lightning_modules.evaluation.figures import run_figures
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.support.topics import topics_options, write_topics
 
 Arguments = Callable[..., list[str]]
 NULLS = {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "onnx", "int8")}

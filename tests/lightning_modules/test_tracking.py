@@ -17,7 +17,7 @@ from lightning_modules import cli
 from lightning_modules.export.files import sha256
 from lightning_modules.json_file import write_json
 from lightning_modules.tracking import make_logger, publish
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.support.topics import topics_options, write_topics
 
 needs_mlflow = pytest.mark.skipif(
     find_spec("mlflow") is None, reason="mlflow is not installed here: make setup EXTRAS=mlflow"

@@ -25,9 +25,9 @@ from loadtest.bench.rows import faults
 from loadtest.bench.setups import BUNDLE, PLAIN
 from loadtest.errors import LoadTestError
 from loadtest.samples import Sample
-from tests.archives.mini_archive import write_archive
-from tests.tiny_export import SENTENCES
-from tests.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.mini_archive import write_archive
+from tests.support.tiny_export import SENTENCES
+from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
 
 def at(rate: float) -> Measurement:

@@ -19,7 +19,7 @@ from loadtest.errors import LoadTestError
 from loadtest.plan import Plan
 from loadtest.samples import Sample
 from loadtest.target import Target
-from tests.loadtest.stub import Behaviour, stub
+from tests.support.stub import Behaviour, stub
 
 
 class Echo(BaseHTTPRequestHandler):

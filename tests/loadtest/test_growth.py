@@ -16,7 +16,7 @@ from loadtest.bench.figures import of_repeats
 from loadtest.bench.growth import main, up_to
 from loadtest.bench.growth_report import draw, faults, table
 from loadtest.errors import LoadTestError
-from tests.archives.mini_archive import write_archive
+from tests.support.mini_archive import write_archive
 
 
 def entry(name: str, number: int, cores: float = 0.1) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from archives.serving import ports
-from tests.loadtest.stub import Behaviour, requests_to, stub
+from tests.support.stub import Behaviour, requests_to, stub
 
 
 @pytest.fixture(scope="module")

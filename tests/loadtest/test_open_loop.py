@@ -18,7 +18,7 @@ from loadtest.plan import Job, Plan
 from loadtest.samples import Sample
 from loadtest.stages import Stage
 from loadtest.target import Target
-from tests.loadtest.stub import Behaviour, stub
+from tests.support.stub import Behaviour, stub
 
 RIGHT = Sample({"text": "x"}, {"label": "a", "score": 0.9})
 WRONG = Sample({"text": "x"}, {"label": "b", "score": 0.9})

@@ -18,7 +18,7 @@ from lightning_modules.models.network import Network, Pooling, SpanExtractor, Te
 from loadtest.bench.archive import unpack
 from loadtest.bench.plain_archive import answers_of, obstacle, pack_plain
 from loadtest.samples import Sample, read_golden
-from tests.tiny_export import LABELS, SENTENCES, tiny_encoder, tiny_tokenizer
+from tests.support.tiny_export import LABELS, SENTENCES, tiny_encoder, tiny_tokenizer
 
 LENGTH = 64
 

@@ -15,7 +15,7 @@ from loadtest.samples import Sample, read_golden, read_labels, read_texts
 from loadtest.squad import SAMPLE
 from loadtest.stages import Stage
 from loadtest.target import Target
-from tests.archives.mini_archive import write_archive
+from tests.support.mini_archive import write_archive
 
 
 def written(path: Path, content: str) -> Path:

@@ -21,7 +21,7 @@ from loadtest.slo.__main__ import conclude, milliseconds
 from loadtest.slo.point import LOOKS, Point, Verdict, judged, measure_point, seconds_of_a_look
 from loadtest.slo.search import LOWEST_RATE, PRECISION, Search, search
 from loadtest.target import Target
-from tests.loadtest.stub import Behaviour, stub
+from tests.support.stub import Behaviour, stub
 
 
 def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) -> Run:

@@ -12,7 +12,7 @@ import pytest
 
 from loadtest.errors import LoadTestError
 from loadtest.target import Target, find_target
-from tests.archives.serving.recorded import process_of
+from tests.support.recorded import process_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from loadtest.bench.measure import rows_of
 from loadtest.bench.texts import NAMES, named, of_tokens
 from loadtest.errors import LoadTestError
 from loadtest.samples import Sample, read_golden
-from tests.tiny_export import MAX_LENGTH
+from tests.support.tiny_export import MAX_LENGTH
 
 Model = tuple[Path, list[Sample]]
 

@@ -16,7 +16,7 @@ from loadtest.plan import Job, Plan
 from loadtest.samples import Sample
 from loadtest.stages import Stage
 from loadtest.target import Target
-from tests.loadtest.stub import Behaviour, requests_to, stub
+from tests.support.stub import Behaviour, requests_to, stub
 
 
 def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:

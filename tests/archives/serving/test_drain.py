@@ -11,7 +11,7 @@ import requests
 
 from archives.serving import drain
 from archives.serving.record import Server
-from tests.archives.serving.recorded import new_server, process_of
+from tests.support.recorded import new_server, process_of
 
 
 @pytest.fixture

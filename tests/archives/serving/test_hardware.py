@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archives.serving import hardware
-from tests.archives.serving.fake_smi import write_smi
+from tests.support.fake_smi import write_smi
 
 
 def test_the_smallest_quota_of_the_nested_groups_counts(tmp_path: Path) -> None:

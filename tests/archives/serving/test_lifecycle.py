@@ -14,8 +14,8 @@ from archives.build import MODEL_CONFIGS
 from archives.serving import lifecycle, processes, record
 from archives.serving.record import Server
 from handlers.entry import SHARE_OF_TIMEOUT
-from tests.archives.mini_archive import write_archive
-from tests.archives.serving.recorded import new_server, process_of
+from tests.support.mini_archive import write_archive
+from tests.support.recorded import new_server, process_of
 
 
 def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:

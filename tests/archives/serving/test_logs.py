@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from archives.serving import logs
-from tests.archives.mini_archive import write_archive
+from tests.support.mini_archive import write_archive
 
 
 def test_the_end_of_each_file_is_shown(tmp_path: Path) -> None:

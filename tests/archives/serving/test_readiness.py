@@ -17,7 +17,7 @@ from archives.errors import ServerError
 from archives.serving import readiness, tokens
 from archives.serving.record import Server
 from archives.store import StoredModel
-from tests.archives.serving.recorded import new_server
+from tests.support.recorded import new_server
 
 KEY = {"key": "k", "expiration time": "2999-01-01T00:00:00Z"}
 WORKERS = [{"status": "READY"}]

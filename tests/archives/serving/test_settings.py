@@ -19,9 +19,9 @@ from archives.serving.java import find_java
 from archives.serving.record import Server
 from archives.serving.settings import PROFILES, Settings, properties, read_profile
 from archives.store import find_models
-from tests.archives.mini_archive import write_archive
-from tests.archives.serving.fake_smi import write_smi
-from tests.archives.serving.recorded import new_server, process_of
+from tests.support.fake_smi import write_smi
+from tests.support.mini_archive import write_archive
+from tests.support.recorded import new_server, process_of
 
 
 def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:

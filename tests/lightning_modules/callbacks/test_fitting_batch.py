@@ -11,8 +11,8 @@ from torch import Tensor
 from lightning_modules import cli
 from lightning_modules.callbacks.fitting_batch import shared_out
 from lightning_modules.models.classifier import Classifier
-from tests.lightning_modules.stopped import stopped_before
-from tests.lightning_modules.topics import topics_options
+from tests.support.stopped import stopped_before
+from tests.support.topics import topics_options
 
 Fit = Callable[..., Path]
 SHORT, LONG = 3, 14  # tokens of a row

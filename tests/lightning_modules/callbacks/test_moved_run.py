@@ -11,7 +11,7 @@ import torch
 from lightning_modules import cli
 from lightning_modules.errors import UserError
 from lightning_modules.finish import best_checkpoint, load_best
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.support.topics import topics_options, write_topics
 
 
 @pytest.fixture

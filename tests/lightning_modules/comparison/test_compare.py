@@ -17,10 +17,10 @@ from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules import cli
 from lightning_modules.skipping import skip
-from tests.lightning_modules.evaluation.report_page import Page
-from tests.lightning_modules.topics import topics_options
-from tests.tiny_export import LABELS, SENTENCES, tiny_tokenizer
-from tests.tiny_qa_export import CONTEXT
+from tests.support.report_page import Page
+from tests.support.tiny_export import LABELS, SENTENCES, tiny_tokenizer
+from tests.support.tiny_qa_export import CONTEXT
+from tests.support.topics import topics_options
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 

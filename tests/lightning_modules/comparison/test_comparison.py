@@ -8,7 +8,7 @@ import pytest
 
 from lightning_modules.comparison.figures import FORMS, speeds, spread
 from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
-from tests.lightning_modules.evaluation.report_page import HOSTILE, Page
+from tests.support.report_page import HOSTILE, Page
 
 
 def row(model: str, form: str, accuracy: float, deviation: float | None) -> dict[str, Any]:

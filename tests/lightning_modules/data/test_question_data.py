@@ -18,7 +18,7 @@ from handlers.text.windows import Tokens, WindowEncoder
 from lightning_modules.data.question_windows import answer_positions, collate, window_rows
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
-from tests.tiny_export import tiny_tokenizer
+from tests.support.tiny_export import tiny_tokenizer
 
 PLACES = ["paris", "oslo", "rome", "lima", "cairo", "quito"]
 ENCODER = WindowEncoder(tiny_tokenizer().to_str(), max_length=24, doc_stride=6, max_question_length=8)

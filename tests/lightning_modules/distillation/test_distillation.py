@@ -15,10 +15,10 @@ from lightning_modules import cli
 from lightning_modules.distillation.cost import measure
 from lightning_modules.distillation.run import identity, make
 from lightning_modules.distillation.teacher import load_teacher
-from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
-from tests.lightning_modules.evaluation.report_page import Page
-from tests.lightning_modules.topics import TOPICS, write_topics
-from tests.tiny_export import tiny_tokenizer
+from tests.support.report_page import Page
+from tests.support.tiny_export import tiny_tokenizer
+from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
+from tests.support.topics import TOPICS, write_topics
 
 Arguments = Callable[..., list[str]]
 

@@ -13,8 +13,8 @@ from lightning_modules.export import files
 from lightning_modules.export.reading import load_classifier, parameters
 from lightning_modules.models.backbones import encoder_layers, load_encoder
 from lightning_modules.models.classifier import IGNORED
-from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
-from tests.tiny_export import tiny_tokenizer
+from tests.support.tiny_export import tiny_tokenizer
+from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
 
 NAMES: dict[str, tuple[Any, ...]] = {
     "labels": ("a", "b", "c"),

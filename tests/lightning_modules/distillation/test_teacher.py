@@ -19,9 +19,9 @@ from lightning_modules.distillation.teacher_logits import cached_logits, logits_
 from lightning_modules.errors import UserError
 from lightning_modules.export.forms import torch_outputs
 from lightning_modules.export.reading import parameters
-from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
-from tests.lightning_modules.topics import TOPICS, write_topics
-from tests.tiny_export import tiny_tokenizer
+from tests.support.tiny_export import tiny_tokenizer
+from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
+from tests.support.topics import TOPICS, write_topics
 
 # Another order than the data's, which is sorted.
 LABELS = ("weather", "sport", "food")

@@ -11,7 +11,7 @@ from lightning_modules.evaluation.answers import Answered, qa_metrics
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.evaluation.plots import history_picture
 from lightning_modules.evaluation.qa_report import write_qa_report
-from tests.lightning_modules.evaluation.report_page import HOSTILE, page_of
+from tests.support.report_page import HOSTILE, page_of
 
 CONTEXT = "Ada moved to Paris in 1973. She met Pierre there. In 1980 she left for Rome."
 HISTORY = [

@@ -8,7 +8,7 @@ from PIL import Image
 from lightning_modules.evaluation.gate import Gate
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.evaluation.report import write_report
-from tests.lightning_modules.evaluation.report_page import HOSTILE, page_of
+from tests.support.report_page import HOSTILE, page_of
 
 HISTORY = [
     {"epoch": 0, "step": 5, "train_loss": 2.0},

@@ -22,8 +22,8 @@ from lightning_modules.models.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
 from lightning_modules.tasks.classification import ClassificationTask, label_quality, missed_label_bounds
 from lightning_modules.tasks.task import Row
-from tests.tiny_export import tiny_encoder, tiny_tokenizer
-from tests.tiny_qa_export import MAX_LENGTH
+from tests.support.tiny_export import tiny_encoder, tiny_tokenizer
+from tests.support.tiny_qa_export import MAX_LENGTH
 
 ROWS = [[2, *range(5, 5 + length), 3] for length in (1, 14, 3, 9, 2, 20, 7)]
 

@@ -20,7 +20,7 @@ from transformers import (
 from lightning_modules.data.batching import pad
 from lightning_modules.export import files
 from lightning_modules.models.network import Network, Pooling, SpanExtractor, TextClassifier
-from tests.tiny_export import tiny_encoder
+from tests.support.tiny_export import tiny_encoder
 
 POSITIONS = 64
 SMALL = {

@@ -9,7 +9,7 @@ import optuna
 import pytest
 import yaml
 
-from tests.lightning_modules.topics import topics_options, write_topics
+from tests.support.topics import topics_options, write_topics
 
 SPACE = {
     "model.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},

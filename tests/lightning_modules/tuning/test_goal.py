@@ -14,8 +14,8 @@ import yaml
 from lightning_modules import cli
 from lightning_modules.tuning.command import parsed
 from lightning_modules.tuning.goal import goal_of
-from tests.lightning_modules.distillation.tiny_teacher import tiny_network, write_tiny_teacher
-from tests.lightning_modules.topics import TOPICS, topics_options, write_topics
+from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
+from tests.support.topics import TOPICS, topics_options, write_topics
 
 GOAL_DATA = """
 import json, sys

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.errors import UserError
-from tests.lightning_modules.data.question_files.squad_rows import CONTEXT, answer, flat, written
+from tests.support.squad_rows import CONTEXT, answer, flat, written
 
 
 def test_every_answer_stands_where_the_row_says(tmp_path: Path) -> None:

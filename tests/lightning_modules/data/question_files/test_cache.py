@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lightning_modules.data.question_files import read_questions
-from tests.lightning_modules.data.question_files.squad_rows import ROWS, written
+from tests.support.squad_rows import ROWS, written
 
 
 def test_a_changed_file_is_read_anew_and_the_same_content_is_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.errors import UserError
-from tests.lightning_modules.data.question_files.squad_rows import CONTEXT, ROWS, flat, nested, written
+from tests.support.squad_rows import CONTEXT, ROWS, flat, nested, written
 
 
 @pytest.mark.parametrize("zipped", ["", ".gz"])

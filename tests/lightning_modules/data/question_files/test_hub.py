@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from lightning_modules.data.question_files import read_hub
 from lightning_modules.errors import UserError
-from tests.lightning_modules.data.question_files.squad_rows import ROWS, answer, flat
+from tests.support.squad_rows import ROWS, answer, flat
 
 
 def test_a_folder_in_hub_layout_gives_its_parts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.errors import UserError
-from tests.lightning_modules.data.question_files.squad_rows import ROWS, answer, flat, written
+from tests.support.squad_rows import ROWS, answer, flat, written
 
 BAD = {
     "not in the context": flat(answers=answer(3, text="London")),

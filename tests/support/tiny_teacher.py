@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning_modules.export import files
 from lightning_modules.models.network import TextClassifier
-from tests.tiny_export import tiny_encoder, tiny_tokenizer
+from tests.support.tiny_export import tiny_encoder, tiny_tokenizer
 
 
 def tiny_network(layers: int = 6, width: int = 32) -> TextClassifier:

@@ -1,4 +1,4 @@
-"""A small HTTP server of its own process whose delays are known: `python -m tests.loadtest.stub`, see `Behaviour`."""
+"""A small HTTP server of its own process whose delays are known: `python -m tests.support.stub`, see `Behaviour`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Clock:
 @contextlib.contextmanager
 def stub(behaviour: Behaviour) -> Iterator[str]:
     """Its URL; stopped at the end of a `with`."""
-    command = [sys.executable, "-m", "tests.loadtest.stub", json.dumps(asdict(behaviour))]
+    command = [sys.executable, "-m", "tests.support.stub", json.dumps(asdict(behaviour))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

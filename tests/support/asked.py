@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.request.question import parse_question
-from tests.tiny_export import SENTENCES
+from tests.support.tiny_export import SENTENCES
 
 Request = dict[str, Any]
 

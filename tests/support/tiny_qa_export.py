@@ -1,4 +1,4 @@
-"""A tiny real exported model that answers questions, as tests/tiny_export.py makes one that classifies texts."""
+"""Write a tiny real exported model for question answering, like the classifier of tests/support/tiny_export.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.export import files, int8
 from lightning_modules.models.network import SpanExtractor
-from tests.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer
+from tests.support.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer
 
 MAX_LENGTH, DOC_STRIDE, MAX_QUESTION_LENGTH = 48, 8, 12
 # Two windows: more tokens than one holds, less than three.
