@@ -12,7 +12,7 @@ from loadtest.arguments import count, positive
 class Timing:
     """`seconds` of each measurement, `warm_up` seconds of each server before its first.
 
-    A new server's Java compiles what it runs often, and takes cores from the workers for it (EXPERIMENTS.md).
+    A new server's Java compiles what it runs often, and takes cores from the workers for it (docs/experiments.md).
     """
 
     seconds: float
