@@ -16,8 +16,9 @@ STORE = Path(__file__).parent / "store"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs, `task` is None where the
-    archive is not one of this bundle.
+    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs.
+
+    `task` is None where the archive is not one of this bundle, `labels` where its model has none.
     """
 
     name: str
@@ -25,10 +26,11 @@ class StoredModel:
     archive: Path
     golden: tuple[dict[str, Any], ...]
     task: str | None
+    labels: tuple[str, ...] | None = None
 
 
 def read_archive(archive: Path) -> StoredModel:
-    """Reads name, version and golden requests of a `.mar`.
+    """Read the name, version, labels and golden requests of a `.mar`.
 
     Raises:
         ServerError: the file is no archive, or has no golden requests.
@@ -38,12 +40,14 @@ def read_archive(archive: Path) -> StoredModel:
             model = json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]
             golden = json.loads(mar.read("golden.json"))
             metadata = json.loads(mar.read("metadata.json")) if "metadata.json" in mar.namelist() else {}
+            labels = json.loads(mar.read("labels.json"))["labels"] if "labels.json" in mar.namelist() else None
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise ServerError(f"{archive} is not a usable archive ({error}): build it again with make archive") from error
     if not golden:
         raise ServerError(f"{archive}: golden.json holds no request, so nothing can show that the model works")
     version = str(model.get("modelVersion", "1.0"))
-    return StoredModel(model["modelName"], version, archive, tuple(golden), metadata.get("task"))
+    known = None if labels is None else tuple(labels)
+    return StoredModel(model["modelName"], version, archive, tuple(golden), metadata.get("task"), known)
 
 
 def names(store: Path) -> list[str]:
