@@ -83,7 +83,7 @@ def clone(tmp_path: Path, tiny_backbone: Path) -> Clone:
         model__init_args__learning_rate=0.01,
         data__init_args__synthetic__init_args__examples=120,
         data__init_args__max_length=24,
-        data__init_args__least_steps=1,
+        data__init_args__min_steps_per_epoch=1,
         model__init_args__dropout=0.1,
         trainer__max_epochs=1,
         trainer__accelerator="cpu",

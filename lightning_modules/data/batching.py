@@ -12,7 +12,7 @@ from lightning.fabric.utilities.distributed import DistributedSamplerWrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from handlers import model as base_model
+from handlers.model import pad as pad_rows
 
 # Rows are sorted by length within pools of so many batches, or of half the rows: little padding, yet every epoch
 # mixes anew, and no batch is of copies of a few rows that are gone through several times.
@@ -88,15 +88,15 @@ def training_loader(
     batch_size: int,
     seed: int,
     collate: Callable[[list[Any]], dict[str, Tensor]],
-    least_steps: int = 1,
+    min_steps_per_epoch: int = 1,
 ) -> ResumableLoader:
     """Batches of similar lengths for the trainer of `data`, `batch_size` rows on each device.
 
-    An epoch goes over all rows as often as `least_steps` of the optimiser take.
+    An epoch goes over all rows as often as `min_steps_per_epoch` of the optimiser take.
     """
     devices = data.trainer.world_size if data.trainer else 1
     accumulated = data.trainer.accumulate_grad_batches if data.trainer else 1
-    passes = math.ceil(least_steps * accumulated * batch_size * devices / len(lengths))
+    passes = math.ceil(min_steps_per_epoch * accumulated * batch_size * devices / len(lengths))
     sampler: Sampler[int] = LengthGroupedSampler(
         lengths, batch_size * devices, seed, lambda: data.trainer.current_epoch if data.trainer else 0, passes
     )
@@ -135,7 +135,7 @@ def pad(rows: Sequence[Sequence[int]], most: int = 0) -> tuple[Tensor, Tensor]:
             buffers for every shape that it has seen, which took 7 GB over the 300 lengths of SQuAD.
     """
     width = min(rounded(max(map(len, rows))), most)
-    ids, mask = base_model.pad(rows, width)
+    ids, mask = pad_rows(rows, width)
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

@@ -17,13 +17,13 @@ from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.callbacks.step_seed import run_seed
 from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
-from lightning_modules.data.splits import allotted, numbered, plain, with_missing_parts
+from lightning_modules.data.splits import allotted, numbered, with_missing_parts
 from lightning_modules.data.table_files import Columns
 from lightning_modules.data.tables import BadRows, Table, drop_or_refuse, read_hub_tables, read_table
 from lightning_modules.data.token_cache import cached_rows
 from lightning_modules.errors import UserError
-from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
-from lightning_modules.models.classifier import IGNORED
+from lightning_modules.labels import IGNORED, fold
+from lightning_modules.pretrained import EMBEDDED, load_tokenizer_json
 from lightning_modules.synthetic.texts import SyntheticTexts
 
 PARTS = ("train", "val", "test")
@@ -48,7 +48,7 @@ class ClassificationData(LightningDataModule):
         backbone: whose tokenizer to use; linked from the model.
         max_length: tokens a text is cut to, special tokens included.
         batch_size: rows of a training batch on each device.
-        least_steps: of an epoch; so few rows that they make fewer are gone through several times in one.
+        min_steps_per_epoch: of an epoch; so few rows that they make fewer are gone through several times in one.
         seed: of the splits; the order of the training rows is of `seed_everything`.
     """
 
@@ -68,7 +68,7 @@ class ClassificationData(LightningDataModule):
         backbone: str = EMBEDDED,
         max_length: int = 128,
         batch_size: int = 32,
-        least_steps: int = 1,
+        min_steps_per_epoch: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ClassificationData(LightningDataModule):
         self.backbone = backbone
         self.max_length = max_length
         self.batch_size = batch_size
-        self.least_steps = least_steps
+        self.min_steps_per_epoch = min_steps_per_epoch
         self.seed = seed
         self.files = {"train": train_file, "val": val_file, "test": test_file}
         refuse_two_sources(train_file, dataset)
@@ -144,7 +144,7 @@ class ClassificationData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"]
         lengths = [len(ids) for ids in rows["input_ids"][:]]
-        return training_loader(self, rows, lengths, self.batch_size, run_seed(), collate, self.least_steps)
+        return training_loader(self, rows, lengths, self.batch_size, run_seed(), collate, self.min_steps_per_epoch)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.tokenised["val"], self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
@@ -157,7 +157,7 @@ class ClassificationData(LightningDataModule):
 
     def summary(self) -> dict[str, Any]:
         """Of each part, for the report: file, rows, those cut or dropped, and those whose text is in training too."""
-        trained = set(map(plain, self.tables["train"].rows["text"][:]))
+        trained = set(map(fold, self.tables["train"].rows["text"][:]))
         return {
             part: {
                 "file": table.path.name,
@@ -165,7 +165,7 @@ class ClassificationData(LightningDataModule):
                 "truncated": sum(self.tokenised[part]["truncated"][:]),
                 "dropped": dict(table.dropped),
             }
-            | ({} if part == "train" else {"also_in_training": sum(plain(t) in trained for t in table.rows["text"][:])})
+            | ({} if part == "train" else {"also_in_training": sum(fold(t) in trained for t in table.rows["text"][:])})
             for part, table in self.tables.items()
         }
 
@@ -219,7 +219,7 @@ def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     What was dropped from the file before stays with the first.
     """
     generator = np.random.default_rng(seed)
-    texts, labels = numbered(map(plain, table.rows["text"])), numbered(table.rows["label"])
+    texts, labels = numbered(map(fold, table.rows["text"])), numbered(table.rows["label"])
     by_text = np.lexsort((labels, np.bincount(labels)[labels], texts))
     _, firsts = np.unique(texts[by_text], return_index=True)
     rows = np.sort(by_text[firsts])  # one of each text

@@ -23,7 +23,7 @@ from lightning_modules.data.question_windows import TRAINING_COLUMNS, as_window,
 from lightning_modules.data.splits import joined_groups, numbered, whole_groups, with_missing_parts
 from lightning_modules.data.tables import BadRows
 from lightning_modules.errors import UserError
-from lightning_modules.models.backbones import EMBEDDED, load_tokenizer_json
+from lightning_modules.pretrained import EMBEDDED, load_tokenizer_json
 from lightning_modules.synthetic.questions import SyntheticQuestions
 
 PARTS = ("train", "val", "test")
@@ -53,7 +53,7 @@ class QuestionData(LightningDataModule):
         n_best: answers kept in decoding.
         batch_size: windows of a training batch on each device; twice as many in validation, where only a question that
             alone has more makes a larger batch.
-        least_steps: of an epoch; so few windows that they make fewer are gone through several times in one.
+        min_steps_per_epoch: of an epoch; so few windows that they make fewer are gone through several times in one.
         seed: of splits, choices and shuffling.
     """
 
@@ -77,7 +77,7 @@ class QuestionData(LightningDataModule):
         max_answer_tokens: int = 30,
         n_best: int = 20,
         batch_size: int = 8,
-        least_steps: int = 1,
+        min_steps_per_epoch: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class QuestionData(LightningDataModule):
         self.max_answer_tokens = max_answer_tokens
         self.n_best = n_best
         self.batch_size = batch_size
-        self.least_steps = least_steps
+        self.min_steps_per_epoch = min_steps_per_epoch
         self.seed = seed
 
     @cached_property
@@ -132,7 +132,9 @@ class QuestionData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = self.tokenised["train"].select_columns(TRAINING_COLUMNS)
         merge = partial(collate, max_length=self.max_length)
-        return training_loader(self, rows, window_lengths(rows), self.batch_size, self.seed, merge, self.least_steps)
+        return training_loader(
+            self, rows, window_lengths(rows), self.batch_size, self.seed, merge, self.min_steps_per_epoch
+        )
 
     def val_dataloader(self) -> DataLoader:
         whole = WholeQuestions(self.tokenised["val"].select_columns(TRAINING_COLUMNS), self.batch_size * 2)

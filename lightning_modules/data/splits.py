@@ -77,11 +77,6 @@ def joined_groups(titles: Iterable[str], contexts: Sequence[str]) -> NDArray[Any
     return by_context if count == 1 else groups[by_title]
 
 
-def plain(text: str) -> str:
-    """What texts have in common that differ by case and spacing only; most models read them as one."""
-    return " ".join(text.casefold().split())
-
-
 def numbered(names: Iterable[str]) -> NDArray[Any]:
     """Each name's place among the different ones, sorted; as an array of strings, one long name would widen all."""
     numbers: dict[str, int] = {}

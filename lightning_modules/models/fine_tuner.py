@@ -9,8 +9,9 @@ from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
 from lightning_modules.callbacks.moved_run import MovedRun
 from lightning_modules.errors import UserError
-from lightning_modules.models.backbones import EMBEDDED, encoder_layers, keep_layers, load_encoder
+from lightning_modules.models.backbones import encoder_layers, keep_layers, load_encoder
 from lightning_modules.models.network import Network
+from lightning_modules.pretrained import EMBEDDED
 
 PLAIN_ATTENTION_TOKENS = 240
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from lightning_modules.data.splits import plain
+from lightning_modules.labels import fold
 from lightning_modules.synthetic.output import write_if_changed
 
 
@@ -33,7 +33,7 @@ def write_parts(folder: Path, parts: Mapping[str, Sequence[object]], columns: Se
 
 def is_new(text: str, seen: set[str]) -> bool:
     """Whether a text differs from all before it by more than case and spacing; remembers it."""
-    key = plain(text)
+    key = fold(text)
     if key in seen:
         return False
     seen.add(key)

@@ -15,7 +15,8 @@ from lightning_modules.evaluation.baseline import baseline_figures
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.evaluation.report import write_report
 from lightning_modules.export import files
-from lightning_modules.models.classifier import IGNORED, Classifier
+from lightning_modules.labels import IGNORED
+from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import TextClassifier
 from lightning_modules.settings import Export
 from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few

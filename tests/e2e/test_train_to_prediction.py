@@ -29,7 +29,7 @@ def test_a_users_file_becomes_a_served_model(tmp_path: Path, tiny_backbone: Path
             *(
                 "--data.label_column=topic",
                 "--data.max_length=32",
-                "--data.least_steps=1",
+                "--data.min_steps_per_epoch=1",
                 "--trainer.max_epochs=4",
                 "--trainer.enable_progress_bar=false",
             ),

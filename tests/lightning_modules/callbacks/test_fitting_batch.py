@@ -96,7 +96,7 @@ def test_a_batch_of_few_rows_gone_through_several_times_is_tried_as_it_will_be(
     fit: Fit, memory: Callable[[int], None], shapes: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory(128 * LONG)
-    fit("found", "--auto_batch_size=true", "--data.batch_size=512", "--data.least_steps=2")
+    fit("found", "--auto_batch_size=true", "--data.batch_size=512", "--data.min_steps_per_epoch=2")
     assert "auto_batch_size: 128 rows at a time, 4 times" in capsys.readouterr().out
     assert shapes[0] == (128, LONG)
 

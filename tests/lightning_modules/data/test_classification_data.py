@@ -10,7 +10,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.errors import UserError
-from lightning_modules.models.classifier import IGNORED
+from lightning_modules.labels import IGNORED
 from lightning_modules.synthetic.intents import SyntheticIntents
 from lightning_modules.synthetic.sentiment import SyntheticSentiment
 
@@ -208,7 +208,7 @@ def test_batches_are_padded_to_their_own_longest_row(module: Any) -> None:
 
 def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
     """40 of 50 rows are for training: 2.5 batches of 16, four times."""
-    once, often = (module(50, batch_size=16, least_steps=steps).train_dataloader() for steps in (1, 10))
+    once, often = (module(50, batch_size=16, min_steps_per_epoch=steps).train_dataloader() for steps in (1, 10))
     assert (len(once), len(often)) == (3, 10)
     seen = Counter(row for batch in often for row in batch["row"].tolist())
     assert seen == dict.fromkeys(range(40), 4)

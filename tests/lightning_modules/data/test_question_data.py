@@ -136,7 +136,9 @@ def test_parts_are_of_their_share_however_large_articles_are(
 
 def test_few_questions_are_gone_through_several_times_an_epoch(tmp_path: Path, tiny_backbone: Path) -> None:
     file = str(write_squad(tmp_path / "few.json", words=1))
-    data = question_data(tmp_path, tiny_backbone, train_file=file, val_file=file, test_file=file, least_steps=10)
+    data = question_data(
+        tmp_path, tiny_backbone, train_file=file, val_file=file, test_file=file, min_steps_per_epoch=10
+    )
     seen = Counter(question for batch in data.train_dataloader() for question in batch["question"].tolist())
     windows = data.tokenised["train"]["question"][:]
     assert seen == Counter(windows * ceil(10 * 8 / len(windows)))

@@ -43,7 +43,7 @@ def common(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "--data.complexity_column=complexity",
         "--data.max_length=16",
         "--data.batch_size=16",
-        "--data.least_steps=1",
+        "--data.min_steps_per_epoch=1",
         "--model.learning_rate=0.01",
         "--trainer.max_epochs=2",
         "--trainer.enable_progress_bar=false",

@@ -11,8 +11,8 @@ from lightning_modules.distillation.distiller import Distiller, hidden_loss, sof
 from lightning_modules.errors import UserError
 from lightning_modules.export import files
 from lightning_modules.export.reading import load_classifier, parameters
+from lightning_modules.labels import IGNORED
 from lightning_modules.models.backbones import encoder_layers, load_encoder
-from lightning_modules.models.classifier import IGNORED
 from tests.support.tiny_export import tiny_tokenizer
 from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
 

@@ -9,9 +9,11 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from handlers.text.tokenization import TextEncoder
 from lightning_modules.errors import UserError
-from lightning_modules.models.backbones import embedded_folder, encoder_layers, load_encoder, load_tokenizer_json
-from lightning_modules.models.classifier import IGNORED, Classifier
+from lightning_modules.labels import IGNORED
+from lightning_modules.models.backbones import encoder_layers, load_encoder
+from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import Pool, Pooling
+from lightning_modules.pretrained import embedded_folder, load_tokenizer_json
 
 
 def test_the_embedded_encoder_gives_the_original_hidden_states() -> None:
@@ -32,7 +34,7 @@ def test_the_embedded_encoder_gives_the_original_hidden_states() -> None:
 def test_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"other weights")
-    monkeypatch.setattr("lightning_modules.models.backbones.files", lambda package: tmp_path)
+    monkeypatch.setattr("lightning_modules.pretrained.files", lambda package: tmp_path)
     with pytest.raises(UserError, match="has sha256"):
         load_encoder("embedded")
 
