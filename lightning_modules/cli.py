@@ -22,11 +22,9 @@ from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.devices import best_precision
 from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.gate import Gate
 from lightning_modules.failures import find_mendable, quiet_libraries
 from lightning_modules.finish import finish, task_for, task_of
-from lightning_modules.settings import Export
-from lightning_modules.tuning.space import Search
+from lightning_modules.settings import Export, Gate, Search
 
 
 class BundleCLI(LightningCLI):

@@ -15,13 +15,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning_modules.callbacks.history import History
 from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.gate import Gate
 from lightning_modules.export import files
 from lightning_modules.export.forms import compare_forms, torch_outputs
 from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.question_answering import QuestionAnswering
-from lightning_modules.settings import Export
+from lightning_modules.settings import Export, Gate
 from lightning_modules.tasks.classification import ClassificationTask
 from lightning_modules.tasks.questions import QuestionTask
 from lightning_modules.tasks.task import Task

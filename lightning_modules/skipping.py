@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import write_json
 
 RECORD = "skipped.json"
 FORMS = ("torch", "onnx", "int8")  # of the figures in an export's metadata.json

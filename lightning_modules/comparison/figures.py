@@ -22,8 +22,9 @@ from lightning_modules.evaluation.metrics import Predictions, classification_met
 from lightning_modules.export import files
 from lightning_modules.export.benchmark import Run, compare_speed
 from lightning_modules.export.forms import SPEED_ROWS, size_mb
-from lightning_modules.export.reading import parameters, read_json
-from lightning_modules.tasks.task import evenly
+from lightning_modules.export.reading import parameters
+from lightning_modules.sampling import evenly
+from lightning_modules.text_files import read_json
 
 FORMS = {"fp32": files.FP32, "int8": files.INT8}
 PIPELINES: dict[str, type[Pipeline[Any, Any, Any]]] = {

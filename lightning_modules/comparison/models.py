@@ -7,8 +7,9 @@ from pathlib import Path
 from lightning_modules.comparison.figures import FORMS, PIPELINES
 from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
-from lightning_modules.export.reading import export_folder, read_json
+from lightning_modules.export.reading import export_folder
 from lightning_modules.labels import label_difference
+from lightning_modules.text_files import read_json
 
 
 @dataclass(frozen=True)

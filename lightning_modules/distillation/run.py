@@ -28,9 +28,8 @@ from lightning_modules.distillation.distiller import Distiller
 from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
-from lightning_modules.export.reading import read_json
 from lightning_modules.finish import best_checkpoint, evaluate, publish
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import read_json, write_json
 
 DISTILLED, BASELINE = "distilled", "baseline"
 # What each kind changes in the settings: the baseline never hears of the teacher's answers.

@@ -13,11 +13,12 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from lightning_modules.errors import UserError
 from lightning_modules.export import files, int8
-from lightning_modules.export.reading import export_folder, load_classifier, read_json
+from lightning_modules.export.reading import export_folder, load_classifier
 from lightning_modules.labels import label_difference
 from lightning_modules.models.network import Network
 from lightning_modules.pretrained import load_pretrained, load_tokenizer_json
 from lightning_modules.settings import Export
+from lightning_modules.text_files import read_json
 
 
 class PretrainedClassifier(Network):

@@ -12,7 +12,7 @@ import numpy as np
 from archives import squad_metric
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.calibration import CalibrationBin, calibration_bins, expected_calibration_error
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import write_json
 
 RESAMPLES = 1000
 ANSWER_WORDS = (1, 2, 5, 10)

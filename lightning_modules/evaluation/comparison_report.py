@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from lightning_modules.evaluation.drawing import LIGHT, Theme, drawing, png
 from lightning_modules.evaluation.page import draw_pictures, write_page
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import write_json
 
 Row = Mapping[str, Any]
 Gain = dict[str, float | bool | None]

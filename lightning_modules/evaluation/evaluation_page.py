@@ -7,7 +7,7 @@ from typing import Any
 from lightning_modules.evaluation.drawing import Theme
 from lightning_modules.evaluation.page import Draw, draw_pictures, write_page
 from lightning_modules.evaluation.plots import history_picture
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import write_json
 
 
 def write_evaluation(

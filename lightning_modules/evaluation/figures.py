@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lightning_modules.json_file import write_json
 from lightning_modules.skipping import RECORD
+from lightning_modules.text_files import write_json
 
 
 def run_figures(run: Path) -> dict[str, dict[str, float | None]]:

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from lightning_modules.tasks.task import evenly
+from lightning_modules.sampling import evenly
 
 Rows = list[list[int]]
 Run = Callable[[Rows], object]

@@ -22,9 +22,9 @@ from transformers import PreTrainedTokenizerFast
 
 from handlers.integrity import sha256
 from handlers.pipelines.base import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
-from lightning_modules.json_file import write_json
 from lightning_modules.models.network import Network, SpanExtractor
-from lightning_modules.tasks.task import evenly
+from lightning_modules.sampling import evenly
+from lightning_modules.text_files import write_json
 
 FP32, INT8 = FP32_FILE, MODEL_FILE
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")

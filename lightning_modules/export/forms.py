@@ -13,8 +13,9 @@ from lightning_modules.data.batching import pad, similar_lengths
 from lightning_modules.export import files, int8
 from lightning_modules.export.benchmark import Run, compare_speed
 from lightning_modules.models.network import Network
+from lightning_modules.sampling import evenly
 from lightning_modules.settings import Export
-from lightning_modules.tasks.task import Outputs, Row, Task, evenly
+from lightning_modules.tasks.task import Outputs, Row, Task
 
 SPEED_ROWS = 128
 AnyPipeline = Pipeline[Any, Any, Any]

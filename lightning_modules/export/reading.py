@@ -1,15 +1,14 @@
 """Exported models, read back into torch."""
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from lightning_modules.models.backbones import load_encoder
 from lightning_modules.models.network import TextClassifier
+from lightning_modules.text_files import read_json
 
 
 def export_folder(run: Path) -> Path | None:
@@ -40,7 +39,3 @@ def parameters(folder: Path) -> int:
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # no mapping
         total += sum(math.prod(shape) for shape in shapes)
     return total
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

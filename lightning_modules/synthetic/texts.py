@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lightning_modules.labels import fold
-from lightning_modules.synthetic.output import write_if_changed
+from lightning_modules.text_files import write_if_changed
 
 
 class SyntheticTexts(ABC):

@@ -9,7 +9,8 @@ from archives.squad_metric import exact_match
 from handlers.text.spans import Floats, all_logits
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.temperature import Gaps, fit_temperature
-from lightning_modules.tasks.task import Outputs, evenly
+from lightning_modules.sampling import evenly
+from lightning_modules.tasks.task import Outputs
 
 # At most: one number needs no more, each costs a run of the model, and the spans of all windows are held in memory.
 FITTED_QUESTIONS, FITTED_WINDOWS = 1000, 2000

@@ -15,10 +15,11 @@ from lightning_modules.evaluation.calibration import expected_calibration_error
 from lightning_modules.evaluation.qa_report import write_qa_report
 from lightning_modules.export.files import GOLDEN_ROWS
 from lightning_modules.models.question_answering import QuestionAnswering
+from lightning_modules.sampling import evenly
 from lightning_modules.settings import Export
 from lightning_modules.tasks.answer_temperature import fitted_temperature
 from lightning_modules.tasks.best_answers import BestAnswers
-from lightning_modules.tasks.task import Outputs, Row, Task, evenly, missed_by_few
+from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
 
 GOLDEN_WINDOWS = 96  # of all golden requests: an archive's check runs them as one batch, whose rows are limited
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handlers.pipelines.base import Pipeline
 from lightning_modules.models.network import Network
+from lightning_modules.sampling import evenly
 from lightning_modules.settings import Export
 
 Row = dict[str, Any]
@@ -70,12 +71,6 @@ class Task(ABC):
     @abstractmethod
     def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
         """Writes the evaluation's figures, pictures and page."""
-
-
-def evenly(count: int, limit: int) -> list[int]:
-    """Numbers below `count`, evenly spread, `limit` at most."""
-    numbers: list[int] = np.linspace(0, count - 1, min(limit, count), dtype=int).tolist()
-    return numbers
 
 
 def missed_by_few(loss: float, bound: float, rows: int) -> bool:

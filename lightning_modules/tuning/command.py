@@ -17,8 +17,9 @@ from jsonargparse import ArgumentParser
 from lightning_modules import skipping
 from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder, skipped
 from lightning_modules.errors import UserError
+from lightning_modules.settings import Search
 from lightning_modules.tuning.goal import goal_of
-from lightning_modules.tuning.space import Search, as_options
+from lightning_modules.tuning.space import as_options
 
 
 def tune(arguments: list[str]) -> None:

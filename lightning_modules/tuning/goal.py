@@ -6,7 +6,8 @@ from typing import Any
 from lightning_modules.data.described import data_module
 from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.distillation.teacher import load_teacher
-from lightning_modules.tuning.space import Search, full_name
+from lightning_modules.settings import Search
+from lightning_modules.tuning.space import full_name
 
 # Beginnings of the names of settings that a trial's value depends on; the others say where and how it is run.
 DECISIVE = (

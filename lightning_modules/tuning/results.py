@@ -11,8 +11,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_modules import tracking
-from lightning_modules.json_file import write_json
-from lightning_modules.synthetic.output import write_if_changed
+from lightning_modules.text_files import write_if_changed, write_json
 from lightning_modules.tuning.pictures import history_picture, importance_picture
 from lightning_modules.tuning.space import full_name
 from lightning_modules.tuning.study import finished

@@ -12,8 +12,9 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial
 
 from lightning_modules.errors import UserError
+from lightning_modules.settings import Search
 from lightning_modules.tuning.results import write_results
-from lightning_modules.tuning.space import Search, value_of
+from lightning_modules.tuning.space import value_of
 from lightning_modules.tuning.study import begin_with, best_trial, fill, finished, open_study
 from lightning_modules.tuning.tracked import TrackedSearch
 from lightning_modules.tuning.trial import Objective, trial_name

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_modules.errors import UserError
-from lightning_modules.tuning.space import Search
+from lightning_modules.settings import Search
 
 HEARTBEAT = 5  # seconds
 GRACE = 15  # seconds without a heartbeat, after which a trial's process counts as dead

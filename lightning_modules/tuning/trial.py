@@ -13,7 +13,8 @@ from lightning.pytorch.loggers import Logger
 from lightning_modules.cli import SETTINGS, BundleCLI
 from lightning_modules.errors import UserError
 from lightning_modules.finish import best_checkpoint, callbacks
-from lightning_modules.tuning.space import Search, as_options
+from lightning_modules.settings import Search
+from lightning_modules.tuning.space import as_options
 from lightning_modules.tuning.tracked import TrackedSearch
 
 PARSER_REFUSED = 2  # argparse's exit code

@@ -111,7 +111,7 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--name=../escape", "letters a-z, digits"),
         ("--name=_first", "a letter or digit first"),
         ("--gate.accuracy=88", "give a fraction from 0 to 1"),
-        ("--gate.exact_match=0.8", "gate.exact_match is not a figure of this task: give accuracy or macro_f1"),
+        ("--gate.exact_match=0.8", "gate.exact_match is not a metric of this task: give accuracy or macro_f1"),
         ("--model.warmup=-1", "model.warmup is -1"),
         ("--model.poolin=max", "poolin"),
         (

@@ -15,7 +15,7 @@ import yaml
 
 from lightning_modules import cli
 from lightning_modules.export.files import sha256
-from lightning_modules.json_file import write_json
+from lightning_modules.text_files import write_json
 from lightning_modules.tracking import make_logger, publish
 from tests.support.topics import topics_options, write_topics
 

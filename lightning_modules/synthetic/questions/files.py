@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.output import write_if_changed
 from lightning_modules.synthetic.questions.generate import generate
 from lightning_modules.synthetic.questions.passage import Passage
+from lightning_modules.text_files import write_if_changed
 
 
 @dataclass(frozen=True)

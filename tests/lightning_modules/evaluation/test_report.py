@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_modules.evaluation.gate import Gate
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
 from lightning_modules.evaluation.report import write_report
+from lightning_modules.settings import Gate
 from tests.support.report_page import HOSTILE, page_of
 
 HISTORY = [

@@ -9,7 +9,8 @@ import optuna
 import pytest
 
 from lightning_modules.errors import UserError
-from lightning_modules.tuning.space import Choices, Range, Search, as_options
+from lightning_modules.settings import Choices, Range, Search
+from lightning_modules.tuning.space import as_options
 from lightning_modules.tuning.study import begin_with, fill, finished, open_study
 from lightning_modules.tuning.trial import Pruning
 

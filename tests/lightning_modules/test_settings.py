@@ -1,7 +1,7 @@
 import pytest
 
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.gate import Gate
+from lightning_modules.settings import Gate
 
 
 def test_says_by_how_much_each_figure_is_missed():
