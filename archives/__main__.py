@@ -94,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser(
         "evaluate",
-        help="accuracy of a served model on a labelled .csv, .tsv or .jsonl file, "
-        "or exact match and F1 on questions with answers, .json or .jsonl",
+        help="accuracy of a served model on a labelled .csv, .tsv, .json, .jsonl or .parquet file, "
+        "or exact match and F1 on questions with answers, .json, .jsonl or .parquet",
     )
     evaluate.add_argument("--model", required=True)
     evaluate.add_argument("--file", type=Path, required=True)
@@ -226,14 +226,11 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from archives.evaluate import evaluate
-    from archives.evaluate_questions import evaluate_questions, holds_questions
 
     with _client(arguments) as client:
-        if holds_questions(arguments.file):
-            figures = evaluate_questions(client, arguments.file, arguments.predictions)
-        else:
-            figures = evaluate(client, arguments.file, arguments.text_column, arguments.label_column)
-    print(json.dumps(figures))
+        columns = arguments.text_column, arguments.label_column
+        metrics = evaluate(client, arguments.file, *columns, arguments.predictions)
+    print(json.dumps(metrics))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archives.evaluate_questions import read_questions
+from archives.reading.questions import question_rows
 from archives.squad_metric import evaluate
 from lightning_modules.data.question_files import read_questions as read_official
 from lightning_modules.errors import UserError
@@ -210,12 +210,12 @@ def test_the_questions_asked_are_written_as_the_official_script_reads_them(tmp_p
     ]
     write_predictions(tmp_path / "p.json", asked)
     told = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
-    assert [(one.id, one.references) for one in read_questions(tmp_path / "questions.json")] == [
+    assert [(one.id, one.texts) for one in question_rows(tmp_path / "questions.json", "answers")] == [
         ("a", ("Rome", "Paris")),
         ("c", ("Paris",)),
         ("b", ("x",)),
     ]
-    figures = evaluate((told[one.id], one.references) for one in read_questions(tmp_path / "questions.json"))
+    figures = evaluate((told[one.id], one.texts) for one in question_rows(tmp_path / "questions.json", "answers"))
     assert figures == qa_metrics(asked)["official"]
     rows = read_official(tmp_path / "questions.json", "error").rows
     assert [row["answers"]["answer_start"][0] for row in rows] == [CONTEXT.index("Rome"), CONTEXT.index("Paris"), 0]
