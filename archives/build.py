@@ -99,8 +99,9 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
 
 def stage_files(export: Path, stage: Path, task: str) -> None:
     """Lays out what goes into the archive beside the entry: the exported files and the handlers as a package."""
-    entries = shutil.ignore_patterns("__pycache__", *ENTRIES.values())
-    shutil.copytree(HANDLERS, stage / "handlers", ignore=entries)
+    shutil.copytree(HANDLERS, stage / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
+    for entry in ENTRIES.values():  # of the package's top only: a pipeline has the name of its entry
+        (stage / "handlers" / entry).unlink()
     for file in (*PACKED[task], "metadata.json"):
         shutil.copy(export / file, stage)
 

@@ -40,13 +40,13 @@ def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Pa
         manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
         for model in ("model_int8.onnx", "model.onnx"):
             assert mar.read(model) == (tiny_export / model).read_bytes()
-    assert names >= {*FILES, "metadata.json", "classification.py", "model-config.yaml", "integrity.json"}
+    assert names >= {*FILES, "metadata.json", "text_classification.py", "model-config.yaml", "integrity.json"}
     assert {"handlers/__init__.py", "handlers/pipelines/classification.py", "handlers/request/payload.py"} <= names
     assert not any("__pycache__" in name or name == "handlers/text_classification.py" for name in names)
     assert manifest["model"] == {
         "modelName": "tiny",
         "modelVersion": "1.0",
-        "handler": "classification.py",
+        "handler": "text_classification.py",
         "configFile": "model-config.yaml",
     }
     assert manifest["createdOn"] == "02/01/2024 03:04:05"
@@ -124,7 +124,8 @@ def test_an_archive_for_questions_has_its_own_entry_and_no_labels(tiny_qa_runs: 
         manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
     assert names >= {*PACKED["question-answering"], "metadata.json", "question_answering.py", "model-config.yaml"}
     assert "labels.json" not in names
-    assert not names & {"classification.py", "handlers/question_answering.py", "handlers/text_classification.py"}
+    assert not names & {"text_classification.py", "handlers/question_answering.py", "handlers/text_classification.py"}
+    assert "handlers/pipelines/question_answering.py" in names
     assert manifest["model"]["handler"] == "question_answering.py"
 
 
