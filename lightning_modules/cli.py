@@ -20,8 +20,8 @@ from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.devices import best_precision
-from lightning_modules.distillation.distiller import student_backbone
 from lightning_modules.errors import UserError
+from lightning_modules.export.checkpoints import student_backbone
 from lightning_modules.failures import find_mendable, quiet_libraries
 from lightning_modules.finish import finish, task_for, task_of
 from lightning_modules.settings import Export, Gate, Search

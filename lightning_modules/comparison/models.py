@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_modules.comparison.figures import FORMS, PIPELINES
-from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
+from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, load_checkpoint
 from lightning_modules.export.reading import export_folder
 from lightning_modules.labels import label_difference
 from lightning_modules.text_files import read_json
@@ -22,14 +22,14 @@ class Model:
     folder: Path | None = None
     config: Path | None = None
     max_length: int | None = None
-    checkpoint: Teacher | None = None
+    checkpoint: Checkpoint | None = None
 
     def exported(self, out: Path, max_length: int) -> Path:
         """The exported folder; a checkpoint is exported into `out`, to read `max_length` tokens at most."""
         if self.folder is not None:
             return self.folder
         assert self.checkpoint is not None
-        return teacher_export(self.checkpoint, out / self.name.strip("/").replace("/", "--"), max_length)
+        return export_checkpoint(self.checkpoint, out / self.name.strip("/").replace("/", "--"), max_length)
 
 
 def find_models(names: Sequence[str], runs_dir: Path) -> list[Model]:
@@ -61,7 +61,7 @@ def find_model(name: str, runs_dir: Path) -> Model:
     if run is not None and not (run / "config.json").is_file():
         raise UserError(f"{run} has no exported model: train it first, make train TASK={run.name}")
     try:
-        checkpoint = load_teacher(name)
+        checkpoint = load_checkpoint(name)
     except UserError as error:
         raise UserError(f"{name} is no finished run in {runs_dir}, and no checkpoint to compare: {error}") from error
     return Model(name, "text-classification", checkpoint.labels, checkpoint=checkpoint)

@@ -25,15 +25,15 @@ from lightning_modules.comparison.figures import comparison_rows, judged
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.distillation.distiller import Distiller
-from lightning_modules.distillation.teacher import Teacher, load_teacher, teacher_export
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
+from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, load_checkpoint
 from lightning_modules.finish import best_checkpoint, evaluate, publish
 from lightning_modules.text_files import read_json, write_json
 
 DISTILLED, BASELINE = "distilled", "baseline"
 # What each kind changes in the settings: the baseline never hears of the teacher's answers.
-KINDS = {BASELINE: ("--model.alpha=1.0", "--model.hidden_weight=0.0"), DISTILLED: ()}
+KINDS = {BASELINE: ("--model.alpha=1.0",), DISTILLED: ()}
 
 
 class StudentCLI(BundleCLI):
@@ -68,7 +68,7 @@ def distil(args: list[str]) -> None:
     if skipped(settings, "distil") or without_teacher(settings):
         return
     folder = Path(run_folder(settings.runs_dir, settings.name))
-    teacher = load_teacher(settings.model.init_args.teacher)
+    teacher = load_checkpoint(settings.model.init_args.teacher, "teacher")
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)  # they would tell the same of every student
     plan = [(kind, seed) for seed in settings.seeds for kind in KINDS]
@@ -122,7 +122,7 @@ def make(args: Sequence[str], kind: str, seed: int, runs: Path) -> BundleCLI:
     return StudentCLI(args=[*args, *own], run=False, **SETTINGS)
 
 
-def trained(made: BundleCLI, kind: str, seed: int, name: str, teacher: Teacher) -> Student | None:
+def trained(made: BundleCLI, kind: str, seed: int, name: str, teacher: Checkpoint) -> Student | None:
     """Trains, evaluates and exports a student, if that is not done yet; its files say `name`, as the archive will.
 
     None on other processes than the first.
@@ -155,7 +155,7 @@ def trained(made: BundleCLI, kind: str, seed: int, name: str, teacher: Teacher) 
     return Student(kind, seed, folder, known["validation"], known["figures"], known["missed"])
 
 
-def identity(made: BundleCLI, teacher: Teacher) -> str:
+def identity(made: BundleCLI, teacher: Checkpoint) -> str:
     """Of a student's settings, its teacher and its rows: when it changes, the student has to be trained anew."""
     settings = made.config.clone()
     for key in ("seeds", "tune", "mlflow", "enable", "require_cuda"):  # the student is the same, whatever these are
@@ -168,13 +168,13 @@ def identity(made: BundleCLI, teacher: Teacher) -> str:
 def compare(
     folder: Path,
     settings: Any,
-    teacher: Teacher,
+    teacher: Checkpoint,
     students: Sequence[Student],
     chosen: Mapping[str, Student],
     data: ClassificationData,
 ) -> None:
     """Writes the comparison into `report/`; speed and size are those of the best student of each kind."""
-    exported = teacher_export(teacher, folder / "teacher", data.max_length)
+    exported = export_checkpoint(teacher, folder / "teacher", data.max_length)
     models = {"teacher": exported} | {kind: student.export for kind, student in chosen.items()}
     figures = {"teacher": [judged(exported, data)]}
     figures |= {kind: [student.figures for student in students if student.kind == kind] for kind in KINDS}
@@ -191,7 +191,6 @@ def compare(
             "test_rows": len(data.tables["test"].rows),
             "alpha": init.alpha,
             "temperature": init.temperature,
-            "hidden_weight": init.hidden_weight,
             "chosen_seed": chosen[DISTILLED].seed,
         },
     )

@@ -1,11 +1,10 @@
-"""A teacher's logits of all training rows: computed once, kept on disk under the name of all that they depend on."""
+"""Compute a teacher's logits of all training rows once, and cache them under the hash of everything they depend on."""
 
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
@@ -19,20 +18,25 @@ from tqdm import tqdm
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
 from lightning_modules.data.batching import pad, similar_lengths
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.distillation.teacher import Teacher, rows_length
+from lightning_modules.errors import UserError
+from lightning_modules.export.checkpoints import Checkpoint, limited_length
+from lightning_modules.labels import label_difference
 
 BATCH_SIZE = 64
 Logits = NDArray[np.float16]
 
 
-def cached_logits(trainer: Trainer, teacher: Teacher, data: ClassificationData) -> Logits:
-    """Logits [rows, labels] of the training part in the data's order, memory-mapped.
+def cached_logits(trainer: Trainer, teacher: Checkpoint, data: ClassificationData) -> Logits:
+    """Return the memory-mapped logits [rows, labels] of the training part, both in the data's order.
 
-    Computed on the trainer's device in its precision, the rows as long as the student reads them, by the first process
-    of every machine. Raises `UserError` where the teacher's labels are not the data's.
+    The first process of every machine computes them, on the trainer's device and in its precision, with rows cut to
+    the length that the student reads.
+
+    Raises:
+        UserError: the teacher's labels are not those of the data.
     """
-    columns = teacher.columns(data.labels)
-    length = rows_length(teacher.network, data.max_length)
+    columns = label_columns(teacher, data.labels)
+    length = limited_length(teacher.network, data.max_length)
     texts = data.tables["train"].rows["text"][:]
     path = logits_path(teacher, data.labels, texts, length, str(trainer.precision))
     if trainer.local_rank == 0 and not path.exists():
@@ -42,8 +46,15 @@ def cached_logits(trainer: Trainer, teacher: Teacher, data: ClassificationData) 
     return np.load(path, mmap_mode="r")
 
 
-def logits_path(teacher: Teacher, labels: Sequence[str], texts: Sequence[str], length: int, precision: str) -> Path:
-    """Beside the tokenised rows; another name for every other text, teacher, tokenizer, length or precision."""
+def label_columns(teacher: Checkpoint, labels: Sequence[str]) -> list[int]:
+    """Return the column of each label in the teacher's logits; refuse a teacher with other labels."""
+    if difference := label_difference("the data", labels, "it", teacher.labels):
+        raise UserError(f"the teacher {teacher.name} has other labels than the data ({difference})")
+    return [teacher.labels.index(label) for label in labels]
+
+
+def logits_path(teacher: Checkpoint, labels: Sequence[str], texts: Sequence[str], length: int, precision: str) -> Path:
+    """Return the file beside the tokenised rows whose name hashes texts, teacher, tokenizer, length and precision."""
     settings = [teacher.digest(), tokenizers.__version__, CHARACTERS_PER_TOKEN, length, precision, list(labels)]
     digest = hashlib.sha256(json.dumps(settings).encode())
     for text in texts:
@@ -53,9 +64,9 @@ def logits_path(teacher: Teacher, labels: Sequence[str], texts: Sequence[str], l
 
 @torch.inference_mode()
 def write_logits(
-    path: Path, trainer: Trainer, teacher: Teacher, rows: Sequence[Sequence[int]], columns: Sequence[int]
+    path: Path, trainer: Trainer, teacher: Checkpoint, rows: Sequence[Sequence[int]], columns: Sequence[int]
 ) -> None:
-    """Writes fp16 [rows, columns]; the file has its name only when it is whole."""
+    """Write the logits [rows, columns] as fp16; the file gets its name only once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     device = trainer.strategy.root_device
@@ -64,23 +75,13 @@ def write_logits(
     try:
         logits = open_memmap(partial, mode="w+", dtype=np.float16, shape=(len(rows), len(columns)))
         with trainer.precision_plugin.forward_context(), tqdm(total=len(rows), unit="row", disable=quiet) as bar:
-            bar.set_description(f"asking the teacher {teacher.name}")
+            bar.set_description(f"logits of the teacher {teacher.name}")
             for batch in similar_lengths(rows, BATCH_SIZE):
                 ids, mask = pad([rows[i] for i in batch])
-                answers = network(ids.to(device), mask.to(device))["logits"]
-                logits[batch] = answers.half().cpu().numpy()[:, columns]
+                of_batch = network(ids.to(device), mask.to(device))["logits"]
+                logits[batch] = of_batch.half().cpu().numpy()[:, columns]
                 bar.update(len(batch))
         logits.flush()
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def same_tokenizer(one: str, other: str) -> bool:
-    """Whether two `tokenizer.json` texts give the same ids, apart from their stored padding and truncation."""
-    left, right = (_without_lengths(text) for text in (one, other))
-    return left == right
-
-
-def _without_lengths(tokenizer_json: str) -> dict[str, Any]:
-    return {key: value for key, value in json.loads(tokenizer_json).items() if key not in ("padding", "truncation")}

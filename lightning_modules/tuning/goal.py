@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning_modules.data.described import data_module
 from lightning_modules.data.token_cache import fingerprints
-from lightning_modules.distillation.teacher import load_teacher
+from lightning_modules.export.checkpoints import load_checkpoint
 from lightning_modules.settings import Search
 from lightning_modules.tuning.space import full_name
 
@@ -47,7 +47,7 @@ def goal_of(settings: Any, search: Search) -> dict[str, Any]:
         "monitor": stopping["monitor"],
         "mode": stopping["mode"],
         "data": fingerprints(data_module(settings["data"]).tokenised),
-        "teacher": load_teacher(settings[TEACHER]).digest() if TEACHER in settings else None,
+        "teacher": load_checkpoint(settings[TEACHER], "teacher").digest() if TEACHER in settings else None,
         "settings": {name: settings[name] for name in sorted(decisive - searched)},
     }
     as_json: dict[str, Any] = json.loads(json.dumps(goal, default=str))

@@ -12,9 +12,8 @@ from PIL import Image
 from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
-from lightning_modules.distillation.cost import measure
 from lightning_modules.distillation.run import identity, make
-from lightning_modules.distillation.teacher import load_teacher
+from lightning_modules.export.checkpoints import load_checkpoint
 from tests.support.report_page import Page
 from tests.support.tiny_export import tiny_tokenizer
 from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
@@ -124,10 +123,10 @@ def test_distil_compares_teacher_and_students_and_delivers_an_archive(student: P
 def test_a_student_has_to_be_trained_anew_when_its_settings_its_rows_or_its_teacher_change(
     arguments: Arguments, teacher: Path, tmp_path: Path
 ) -> None:
-    known = load_teacher(str(teacher))
+    known = load_checkpoint(str(teacher))
 
     def key(*more: str, kind: str = "distilled", asked: str = "") -> str:
-        return identity(make(arguments(*more), kind, 0, tmp_path), load_teacher(asked) if asked else known)
+        return identity(make(arguments(*more), kind, 0, tmp_path), load_checkpoint(asked) if asked else known)
 
     assert key() == key("--seeds", "0", "1", "2") == key("--mlflow=false")
     other = write_tiny_teacher(tmp_path / "other", sorted(TOPICS), tiny_network(), tiny_tokenizer().to_str())
@@ -163,18 +162,6 @@ def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(student: Path,
     assert (export / "metadata.json").read_text() == before
 
 
-def test_the_teachers_hidden_states_can_be_learned_too(arguments: Arguments) -> None:
-    """Fewer layers of the teacher have its width and its tokenizer."""
-    cli.main(["fit", *arguments("--model.hidden_weight=1.0", "--trainer.fast_dev_run=2")])
-
-
-def test_the_cost_of_asking_at_every_step_is_measured(arguments: Arguments, tmp_path: Path) -> None:
-    found = measure(make(arguments(), "distilled", 0, tmp_path), steps=3)
-    assert found["batches"] == 9
-    assert found["ratio"] == pytest.approx(found["epoch_seconds_asked"] / found["epoch_seconds_kept"])
-    assert found["beforehand_seconds"] > 0
-
-
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -188,22 +175,6 @@ def test_a_wrong_setting_is_told_in_one_line(
     arguments: Arguments, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told(["fit", *arguments("--trainer.fast_dev_run=1", *more)], said, capsys)
-
-
-def test_hidden_states_of_another_width_or_another_tokenizer_are_refused(
-    arguments: Arguments, tiny_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own = [
-        "fit",
-        *arguments("--trainer.fast_dev_run=1", "--model.hidden_weight=1.0"),
-        f"--model.backbone={tiny_backbone}",
-    ]
-    cased = json.loads(tiny_tokenizer().to_str())
-    cased["normalizer"]["lowercase"] = False
-    other = write_tiny_teacher(tmp_path / "cased", sorted(TOPICS), tiny_network(), json.dumps(cased))
-    told([*own, f"--model.teacher={other}"], "needs one tokenizer", capsys)
-    wide = write_tiny_teacher(tmp_path / "wide", sorted(TOPICS), tiny_network(width=64), tiny_tokenizer().to_str())
-    told([*own, f"--model.teacher={wide}"], "the teacher's is 64 and the student's 32", capsys)
 
 
 @pytest.mark.parametrize(

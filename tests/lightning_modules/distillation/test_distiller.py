@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cosine_embedding_loss, cross_entropy, kl_div
+from torch.nn.functional import cross_entropy, kl_div
 
-from lightning_modules.distillation.distiller import Distiller, hidden_loss, soft_loss, student_backbone
+from lightning_modules.distillation.distiller import Distiller, soft_loss
 from lightning_modules.errors import UserError
 from lightning_modules.export import files
+from lightning_modules.export.checkpoints import student_backbone
 from lightning_modules.export.reading import load_classifier, parameters
 from lightning_modules.labels import IGNORED
 from lightning_modules.models.backbones import encoder_layers, load_encoder
@@ -86,17 +87,6 @@ def test_validation_has_the_hard_loss_alone(student: Any) -> None:
     torch.testing.assert_close(loss, cross_entropy(logits, given["labels"]))
 
 
-def test_the_hidden_loss_is_the_cosine_of_all_tokens_but_padding(student: Any, teacher: Path) -> None:
-    network, given = load_classifier(teacher), batch()
-    hidden = torch.randn(3, 4, 32)
-    with torch.no_grad():
-        wanted = network.encoder(given["input_ids"], given["attention_mask"]).last_hidden_state
-    kept = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (2, 3)]
-    rows, columns = zip(*kept, strict=True)
-    expected = cosine_embedding_loss(hidden[rows, columns], wanted[rows, columns], torch.ones(len(kept)))
-    torch.testing.assert_close(hidden_loss(network, hidden, given), expected)
-
-
 def test_the_exported_classifier_is_the_one_that_was_written(teacher: Path) -> None:
     written, read = tiny_network(), load_classifier(teacher)
     ids, mask = batch()["input_ids"], batch()["attention_mask"]
@@ -145,7 +135,6 @@ def test_a_backbone_of_ones_own_is_taken_instead_of_the_teachers(
         ({"student_layers": 0}, "give 1 to 6"),
         ({"alpha": 1.5}, "model.alpha is 1.5"),
         ({"temperature": 0.0}, "model.temperature is 0.0"),
-        ({"hidden_weight": -1.0}, "model.hidden_weight -1.0"),
     ],
 )
 def test_a_wrong_setting_is_told(student: Any, settings: dict[str, Any], said: str) -> None:

@@ -14,9 +14,9 @@ from handlers.text.tokenization import TextEncoder
 from lightning_modules.comparison.figures import judged
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation import teacher_logits
-from lightning_modules.distillation.teacher import Teacher, encoder_of, load_teacher, teacher_export
-from lightning_modules.distillation.teacher_logits import cached_logits, logits_path, same_tokenizer
+from lightning_modules.distillation.teacher_logits import cached_logits, label_columns, logits_path
 from lightning_modules.errors import UserError
+from lightning_modules.export.checkpoints import Checkpoint, encoder_of, export_checkpoint, load_checkpoint
 from lightning_modules.export.forms import torch_outputs
 from lightning_modules.export.reading import parameters
 from tests.support.tiny_export import tiny_tokenizer
@@ -65,7 +65,7 @@ def write_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
     return folder
 
 
-def fresh(teacher: Teacher, data: ClassificationData) -> np.ndarray:
+def fresh(teacher: Checkpoint, data: ClassificationData) -> np.ndarray:
     """What the teacher answers now, in the data's order."""
     texts = list(data.tables["train"].rows["text"])
     rows = [row.ids for row in TextEncoder(teacher.tokenizer_json, data.max_length).encode(texts)]
@@ -91,7 +91,7 @@ def test_the_kept_logits_are_those_that_the_teacher_gives_in_the_datas_order(
         run = write_checkpoint(tmp_path / "hub")
     if kind == "other tokenizer":
         run = write_tiny_teacher(tmp_path / "other", LABELS, tiny_network(), shuffled_tokenizer())
-    teacher = load_teacher(str(run))
+    teacher = load_checkpoint(str(run))
     kept = cached_logits(trainer, teacher, data)
     assert isinstance(kept, np.memmap)
     assert kept.dtype == np.float16
@@ -101,20 +101,20 @@ def test_the_kept_logits_are_those_that_the_teacher_gives_in_the_datas_order(
 def test_the_teacher_is_asked_once(
     run: Path, data: ClassificationData, trainer: Trainer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    teacher = load_teacher(str(run))
+    teacher = load_checkpoint(str(run))
     first = cached_logits(trainer, teacher, data)
 
     def refuse(*arguments: Any) -> None:
         raise AssertionError("the teacher was asked again")
 
     monkeypatch.setattr(type(teacher.network), "forward", refuse)
-    assert np.array_equal(cached_logits(trainer, load_teacher(str(run)), data), first)
+    assert np.array_equal(cached_logits(trainer, load_checkpoint(str(run)), data), first)
 
 
 def test_a_teacher_that_is_interrupted_leaves_no_file(
     run: Path, data: ClassificationData, trainer: Trainer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    teacher = load_teacher(str(run))
+    teacher = load_checkpoint(str(run))
     forward, calls = type(teacher.network).forward, []
 
     def interrupted(*arguments: Any) -> Any:
@@ -130,7 +130,7 @@ def test_a_teacher_that_is_interrupted_leaves_no_file(
 
 
 def test_the_files_name_changes_with_all_that_the_logits_depend_on(run: Path, tmp_path: Path) -> None:
-    teacher = load_teacher(str(run))
+    teacher = load_checkpoint(str(run))
     changed = tiny_network()
     with torch.no_grad():
         changed.head.bias[0] += 1e-3
@@ -138,8 +138,8 @@ def test_the_files_name_changes_with_all_that_the_logits_depend_on(run: Path, tm
     tokenizer = write_tiny_teacher(tmp_path / "tokenizer", LABELS, tiny_network(), shuffled_tokenizer())
     usual: tuple[Any, ...] = (teacher, LABELS, ["rain", "sun"], 16, "32-true")
     others = [
-        (load_teacher(str(weights)), *usual[1:]),
-        (load_teacher(str(tokenizer)), *usual[1:]),
+        (load_checkpoint(str(weights)), *usual[1:]),
+        (load_checkpoint(str(tokenizer)), *usual[1:]),
         (teacher, LABELS[::-1], *usual[2:]),
         (teacher, LABELS, ["rain", "wind"], *usual[3:]),
         (teacher, LABELS, ["rain,sun"], *usual[3:]),
@@ -149,22 +149,14 @@ def test_the_files_name_changes_with_all_that_the_logits_depend_on(run: Path, tm
     names = {logits_path(*arguments).name for arguments in [usual, *others]}
     assert len(names) == 1 + len(others)
     copy = write_tiny_teacher(tmp_path / "copy", LABELS, tiny_network(), tiny_tokenizer().to_str())
-    assert logits_path(load_teacher(str(copy)), *usual[1:]) == logits_path(*usual)
-
-
-def test_tokenizers_are_the_same_whatever_their_stored_padding() -> None:
-    plain = tiny_tokenizer()
-    plain.no_padding()
-    plain.no_truncation()
-    assert same_tokenizer(tiny_tokenizer().to_str(), plain.to_str())
-    assert not same_tokenizer(plain.to_str(), shuffled_tokenizer())
+    assert logits_path(load_checkpoint(str(copy)), *usual[1:]) == logits_path(*usual)
 
 
 def test_a_checkpoint_is_exported_for_the_comparison_and_answers_by_label_names(
     data: ClassificationData, tmp_path: Path
 ) -> None:
-    teacher = load_teacher(str(write_checkpoint(tmp_path / "hub")))
-    folder = teacher_export(teacher, tmp_path / "teacher", data.max_length)
+    teacher = load_checkpoint(str(write_checkpoint(tmp_path / "hub")))
+    folder = export_checkpoint(teacher, tmp_path / "teacher", data.max_length)
     assert parameters(folder) == sum(parameter.numel() for parameter in teacher.network.parameters())
     test = data.tables["test"].rows
     rows = [row.ids for row in TextEncoder(teacher.tokenizer_json, 16).encode(list(test["text"]))]
@@ -179,35 +171,35 @@ def test_the_teachers_encoder_is_the_students_backbone(run: Path, tmp_path: Path
 
 
 def test_other_labels_are_told_with_their_differences(run: Path) -> None:
-    teacher = load_teacher(str(run))
-    assert teacher.columns(sorted(TOPICS)) == [2, 1, 0]
+    teacher = load_checkpoint(str(run))
+    assert label_columns(teacher, sorted(TOPICS)) == [2, 1, 0]
     with pytest.raises(UserError, match=r"\(only the data: music; only it: sport, weather\)"):
-        teacher.columns(["food", "music"])
+        label_columns(teacher, ["food", "music"])
 
 
 @pytest.mark.parametrize("name", ["runs/never-trained", "/nowhere/run"])
 def test_a_teacher_that_is_not_trained_is_told_with_what_to_do(name: str) -> None:
     with pytest.raises(UserError, match=f"train it first, make train TASK={Path(name).name}"):
-        load_teacher(name)
+        load_checkpoint(name)
 
 
 def test_a_run_without_an_export_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no exported model"):
-        load_teacher(str(tmp_path))
+        load_checkpoint(str(tmp_path))
 
 
 def test_a_checkpoint_without_a_head_is_no_teacher(tiny_backbone: Path) -> None:
     with pytest.raises(UserError, match="has no trained head for sequence classification"):
-        load_teacher(str(tiny_backbone))
+        load_checkpoint(str(tiny_backbone))
 
 
 def test_a_model_of_another_task_is_no_teacher(tmp_path: Path) -> None:
     (tmp_path / "metadata.json").write_text(json.dumps({"task": "question-answering"}))
     with pytest.raises(UserError, match="is a model for question-answering: give a classifier"):
-        load_teacher(str(tmp_path))
+        load_checkpoint(str(tmp_path))
 
 
 def test_a_hub_name_without_network_names_what_else_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"teacher 'no-such-owner/no-such-model' could not be loaded.* a run"):
-        load_teacher("no-such-owner/no-such-model")
+        load_checkpoint("no-such-owner/no-such-model", "teacher")

@@ -1,0 +1,153 @@
+"""Load a trained classifier back into torch by its name: a run of this project, or a transformers checkpoint."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from lightning_modules.errors import UserError
+from lightning_modules.export import files, int8
+from lightning_modules.export.reading import export_folder, load_classifier
+from lightning_modules.models.network import Network
+from lightning_modules.pretrained import load_pretrained, load_tokenizer_json
+from lightning_modules.settings import Export
+from lightning_modules.text_files import read_json
+
+
+class PretrainedClassifier(Network):
+    """Wraps a transformers model for sequence classification as a network of this project, in eval mode."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model.float().eval()
+
+    @property
+    def encoder(self) -> PreTrainedModel:  # type: ignore[override]  # it is a part of the model
+        return self.model.base_model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.model(input_ids=input_ids, attention_mask=attention_mask).logits}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained classifier with frozen weights.
+
+    Args:
+        name: as the user gave it.
+        network: returns `logits` [rows, labels] in the order of `labels`.
+        labels: names of the classes.
+        tokenizer_json: the text of its `tokenizer.json`.
+        settings: JSON of what else the logits depend on, beside the weights.
+    """
+
+    name: str
+    network: Network
+    labels: tuple[str, ...]
+    tokenizer_json: str
+    settings: str
+
+    def digest(self) -> str:
+        """Return the sha256 of the weights and of everything else that the logits depend on."""
+        digest = hashlib.sha256(json.dumps([self.settings, self.labels, self.tokenizer_json]).encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+
+def load_checkpoint(name: str, role: str = "model") -> Checkpoint:
+    """Load a run (`runs/intent`), an exported folder, a local folder in hub layout, or a hub repository.
+
+    Args:
+        name: of the model.
+        role: the model's part, as error messages name it.
+
+    Raises:
+        UserError: there is no trained classifier of this name.
+    """
+    folder = _find_export(name, role)
+    checkpoint = _from_hub_layout(name, role) if folder is None else _from_export(name, folder, role)
+    checkpoint.network.requires_grad_(False)
+    return checkpoint
+
+
+def encoder_of(name: str, role: str = "model") -> str:
+    """Return the backbone name under which the encoder of a checkpoint can be loaded."""
+    folder = _find_export(name, role)
+    return name if folder is None else str(folder / "hf")
+
+
+def student_backbone(teacher: str, backbone: str | None) -> str:
+    """Return the backbone of a student: its own if it has one, otherwise its teacher's encoder."""
+    return encoder_of(teacher, "teacher") if backbone is None else backbone
+
+
+def export_checkpoint(checkpoint: Checkpoint, folder: Path, max_length: int) -> Path:
+    """Return the exported folder of a checkpoint; one in hub layout is exported into `folder` at every call.
+
+    Such an export holds what a comparison needs: both ONNX forms, weights, tokenizer, labels and metadata.
+    """
+    exported = _find_export(checkpoint.name, "model")
+    if exported is not None:
+        return exported
+    network = checkpoint.network
+    assert isinstance(network, PretrainedClassifier)
+    shutil.rmtree(folder, ignore_errors=True)
+    network.cpu().model.save_pretrained(folder / "hf")
+    files.write_onnx(network, folder / files.FP32, Export().opset)
+    int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
+    files.write_labels(folder, checkpoint.labels, ())
+    (folder / "tokenizer.json").write_text(checkpoint.tokenizer_json, encoding="utf-8")
+    length = {"max_length": limited_length(network, max_length)}
+    files.write_metadata(
+        folder,
+        files.facts(
+            name=folder.name, version="1.0", task="text-classification", backbone=checkpoint.name, of_task=length
+        ),
+    )
+    return folder
+
+
+def limited_length(network: Network, max_length: int) -> int:
+    """Return `max_length` tokens, or fewer if the network has fewer positions."""
+    return min(max_length, getattr(network.encoder.config, "max_position_embeddings", max_length))
+
+
+def _find_export(name: str, role: str) -> Path | None:
+    """Return the exported folder, or None for a checkpoint in hub layout; refuse a run that has no export yet."""
+    path = Path(name).expanduser()
+    folder = export_folder(path)
+    if folder is not None or (path / "config.json").is_file():
+        return folder
+    # A hub name has one slash as well; runs/ is where this project's own models are.
+    if path.is_dir() or name.startswith(("runs/", ".", "/", "~")):
+        raise UserError(f"the {role} {name} has no exported model: train it first, make train TASK={path.name}")
+    return None
+
+
+def _from_export(name: str, folder: Path, role: str) -> Checkpoint:
+    metadata = read_json(folder / "metadata.json")
+    if metadata["task"] != "text-classification":
+        raise UserError(f"the {role} {name} is a model for {metadata['task']}: give a classifier")
+    return Checkpoint(
+        name,
+        load_classifier(folder),
+        tuple(metadata["labels"]),
+        (folder / "tokenizer.json").read_text(encoding="utf-8"),
+        json.dumps([metadata["pooling"], metadata["layer_norm"]]),
+    )
+
+
+def _from_hub_layout(name: str, role: str) -> Checkpoint:
+    model = load_pretrained(name, AutoModelForSequenceClassification, role, "a run, such as runs/intent")
+    if not any(kind.endswith("ForSequenceClassification") for kind in model.config.architectures or []):
+        raise UserError(f"the {role} {name} has no trained head for sequence classification: fine-tune it first")
+    labels = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
+    network = PretrainedClassifier(model)
+    return Checkpoint(name, network, labels, load_tokenizer_json(name), model.config.to_json_string())
