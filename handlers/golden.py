@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 TOLERANCE = 0.02  # between two scores of one name, which are probabilities
-FORMS = ("response", "fp32")  # of the answers in a pair of golden.json: the served INT8 model's, and fp32's
+ANSWER_KEYS = ("response", "fp32")  # in a pair of golden.json: the answers of the served INT8 model and of fp32
 
 Answer = Mapping[str, Any]
 
@@ -20,11 +20,11 @@ def golden_fault(pair: Mapping[str, Any], answer: Any) -> str | None:
 
     It agrees with the INT8 model's answer or with fp32's, which a worker serves where INT8 is wrong on its machine.
     """
-    return shape_fault(answer, pair["request"]) or unlike([pair[form] for form in FORMS if form in pair], answer)
+    return shape_fault(answer, pair["request"]) or unlike([pair[form] for form in ANSWER_KEYS if form in pair], answer)
 
 
 def form_fault(pair: Mapping[str, Any], form: str, answer: Any) -> str | None:
-    """The same for one of `FORMS`."""
+    """The same for one of `ANSWER_KEYS`."""
     return shape_fault(answer, pair["request"]) or disagreement(pair[form], answer)
 
 

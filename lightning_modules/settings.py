@@ -9,6 +9,8 @@ from lightning_modules.errors import UserError
 if TYPE_CHECKING:
     from optuna import Trial
 
+# Forms of a trained model, as metadata.json, the reports and MLflow name them: torch's weights, and two ONNX files.
+FORMS = ("torch", "fp32", "int8")
 Value = int | float | str | bool | None
 
 

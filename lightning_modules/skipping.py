@@ -14,10 +14,10 @@ from pathlib import Path
 
 import yaml
 
+from lightning_modules.settings import FORMS
 from lightning_modules.text_files import write_json
 
 RECORD = "skipped.json"
-FORMS = ("torch", "onnx", "int8")  # of the figures in an export's metadata.json
 
 
 def skip_reason(*, enable: bool, require_cuda: bool) -> str | None:

@@ -112,7 +112,7 @@ def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_wha
     assert json.loads((run / "skipped.json").read_text())["stage"] == "fit"
     assert not (run / "export").exists()
     assert not clone.archive.exists()
-    assert clone.metrics() == {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "onnx", "int8")}
+    assert clone.metrics() == {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "fp32", "int8")}
 
     clone.set(require_cuda=False)
     stages, told = clone.ran()
@@ -121,7 +121,7 @@ def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_wha
     assert not (run / "skipped.json").exists()
     assert (run / "tune" / "best.yaml").is_file()
     forms = clone.metrics()
-    assert set(forms) == {"torch", "onnx", "int8"}
+    assert set(forms) == {"torch", "fp32", "int8"}
     shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["metrics.json"]["data"]
     assert shown["int8"]["accuracy"] == forms["int8"]["accuracy"] >= 0
 

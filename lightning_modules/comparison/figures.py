@@ -19,14 +19,13 @@ from handlers.request.payload import Payload
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.metrics import Predictions, classification_metrics
-from lightning_modules.export import files
 from lightning_modules.export.benchmark import Run, compare_speed
+from lightning_modules.export.files import FILES
 from lightning_modules.export.forms import SPEED_ROWS, size_mb
 from lightning_modules.export.reading import parameters
 from lightning_modules.sampling import evenly
 from lightning_modules.text_files import read_json
 
-FORMS = {"fp32": files.FP32, "int8": files.INT8}
 PIPELINES: dict[str, type[Pipeline[Any, Any, Any]]] = {
     "text-classification": ClassificationPipeline,
     "question-answering": QuestionAnsweringPipeline,
@@ -53,7 +52,7 @@ def judged_texts(folder: Path, texts: Sequence[str], targets: Sequence[str], lab
     """
     numbers = np.array([labels.index(target) for target in targets])
     figures = {}
-    for form in FORMS:
+    for form in FILES:
         pipeline = load(folder, form)
         assert isinstance(pipeline, ClassificationPipeline)
         logits = pipeline.logits(token_ids(pipeline, texts))[0]["logits"]
@@ -66,7 +65,7 @@ def judged_texts(folder: Path, texts: Sequence[str], targets: Sequence[str], lab
 def judged_questions(folder: Path, requests: Sequence[Payload], references: Sequence[Sequence[str]]) -> Figures:
     """F1 and exact match of each form of an exported model for questions; `references` are the answers to each."""
     figures = {}
-    for form in FORMS:
+    for form in FILES:
         pipeline = load(folder, form)
         answers: list[str] = []
         for start in range(0, len(requests), QUESTIONS_AT_ONCE):
@@ -95,11 +94,11 @@ def comparison_rows(
             "seeds": len(figures[model]),
             **spread([of_seed[form] for of_seed in figures[model]]),
             "parameters": parameters(folder),
-            "size_mb": size_mb(folder / FORMS[form]),
+            "size_mb": size_mb(folder / FILES[form]),
             **speed[model, form],
         }
         for model, folder in models.items()
-        for form in FORMS
+        for form in FILES
     ]
 
 
@@ -122,7 +121,7 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
     runs: dict[str, Run] = {}
     names = {}
     for model, folder in models.items():
-        for form in FORMS:
+        for form in FILES:
             pipeline = load(folder, form)
             encoded = pipeline.encode([pipeline.parse(request) for request in chosen]).requests
             name = f"{model} {form}"
@@ -139,7 +138,7 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
 def load(folder: Path, form: str) -> Pipeline[Any, Any, Any]:
     """A form of an exported folder, by its task."""
     pipeline = PIPELINES[read_json(folder / "metadata.json")["task"]]
-    return pipeline.load(folder, model_file=FORMS[form], threads=torch.get_num_threads())
+    return pipeline.load(folder, model_file=FILES[form], threads=torch.get_num_threads())
 
 
 def token_ids(pipeline: ClassificationPipeline, texts: Sequence[str]) -> list[list[int]]:

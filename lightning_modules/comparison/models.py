@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_modules.comparison.figures import FORMS, PIPELINES
+from lightning_modules.comparison.figures import PIPELINES
 from lightning_modules.errors import UserError
 from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, load_checkpoint
+from lightning_modules.export.files import FILES
 from lightning_modules.export.reading import export_folder
 from lightning_modules.labels import label_difference
 from lightning_modules.text_files import read_json
@@ -69,7 +70,7 @@ def find_model(name: str, runs_dir: Path) -> Model:
 
 def _exported(name: str, folder: Path) -> Model:
     facts = read_json(folder / "metadata.json")
-    lacking = [file for file in FORMS.values() if not (folder / file).is_file()]
+    lacking = [file for file in FILES.values() if not (folder / file).is_file()]
     if lacking or facts["task"] not in PIPELINES:
         what = f"lacks {', '.join(lacking)}" if lacking else f"is for {facts['task']}, which is unknown here"
         raise UserError(f"{folder} {what}: train the model again")

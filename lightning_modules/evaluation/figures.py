@@ -13,7 +13,7 @@ from lightning_modules.text_files import write_json
 
 
 def run_figures(run: Path) -> dict[str, dict[str, float | None]]:
-    """By form (torch, onnx, int8), then by name."""
+    """By form (torch, fp32, int8), then by name."""
     skipped = run / RECORD
     path = skipped if skipped.is_file() else run / "export" / "metadata.json"
     forms: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["metrics"]

@@ -27,6 +27,7 @@ from lightning_modules.sampling import evenly
 from lightning_modules.text_files import write_json
 
 FP32, INT8 = FP32_FILE, MODEL_FILE
+FILES = {"fp32": FP32, "int8": INT8}  # of the forms that are served on a CPU
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 GOLDEN_ROWS = 32
 # What transformers calls the special tokens, and their names in vocabularies like BERT's and like RoBERTa's.

@@ -1,4 +1,4 @@
-"""The forms of one trained model (torch, ONNX, INT8) side by side on the same rows."""
+"""The forms of one trained model (torch, fp32, INT8) side by side on the same rows."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -41,7 +41,7 @@ def onnx_outputs(pipeline: AnyPipeline, rows: Sequence[Sequence[int]]) -> Output
 
 
 def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
-    """Quality, size and speed of torch, ONNX and INT8, with as many threads each, and the bounds they miss.
+    """Quality, size and speed of torch, fp32 and INT8, with as many threads each, and the bounds they miss.
 
     INT8 is made by the fastest method that holds the bounds. `settings.check_rows` rows at most are compared.
     """
@@ -49,11 +49,11 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
     rows = [task.rows[i] for i in numbers]
     reference = {name: [values[i] for i in numbers] for name, values in reference.items()}
     threads = torch.get_num_threads()
-    onnx: AnyPipeline = task.pipeline.load(folder, model_file=files.FP32, threads=threads)
-    found = onnx_outputs(onnx, rows)
+    fp32: AnyPipeline = task.pipeline.load(folder, model_file=files.FP32, threads=threads)
+    found = onnx_outputs(fp32, rows)
     table = {
         "torch": task.quality(reference, reference, numbers),
-        "onnx": task.quality(found, reference, numbers) | {"max_logit_difference": max_difference(found, reference)},
+        "fp32": task.quality(found, reference, numbers) | {"max_logit_difference": max_difference(found, reference)},
     }
     for method in int8.METHODS:
         int8.write_int8(folder / files.FP32, folder / files.INT8, method)
@@ -66,12 +66,10 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
         if not misses:
             break
         print(f"INT8 by the {method} method: {'; '.join(misses)}")
-    sizes = {"torch": files.weights_mb(folder)} | {
-        form: size_mb(folder / file) for form, file in (("onnx", files.FP32), ("int8", files.INT8))
-    }
-    speeds = speed(task.network, {"onnx": onnx, "int8": quantised}, rows)
+    sizes = {"torch": files.weights_mb(folder)} | {form: size_mb(folder / file) for form, file in files.FILES.items()}
+    speeds = speed(task.network, {"fp32": fp32, "int8": quantised}, rows)
     full = {form: {**row, "size_mb": sizes[form], **speeds[form]} for form, row in table.items()}
-    return full, missed_onnx(table["onnx"], settings) + [f"INT8: {miss}" for miss in misses]
+    return full, missed_fp32(table["fp32"], settings) + [f"INT8: {miss}" for miss in misses]
 
 
 def max_difference(outputs: Outputs, reference: Outputs) -> float:
@@ -80,9 +78,9 @@ def max_difference(outputs: Outputs, reference: Outputs) -> float:
     return float(np.max([np.abs(left - right).max() for pair in pairs for left, right in pair]))
 
 
-def missed_onnx(onnx: Row, settings: Export) -> list[str]:
+def missed_fp32(fp32: Row, settings: Export) -> list[str]:
     """A sentence, if the fp32 ONNX form is not torch's equal."""
-    difference = onnx["max_logit_difference"]
+    difference = fp32["max_logit_difference"]
     if difference <= settings.max_logit_difference:
         return []
     return [

@@ -32,7 +32,7 @@ def test_fit_trains_reports_exports_and_the_export_makes_an_archive(tmp_path: Pa
     metrics = json.loads((run / "report" / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.9
     assert set(metrics["complexity"]["per_class"]) == {"low", "high"}
-    assert [row["form"] for row in metrics["comparison"]] == ["torch", "onnx", "int8"]
+    assert [row["form"] for row in metrics["comparison"]] == ["torch", "fp32", "int8"]
     assert metrics["baseline"]["accuracy"] > 0.9
     validated = [record["step"] for record in metrics["history"] if "val_loss" in record]
     assert validated[:3] == [0, 9, 18]  # before training, after each epoch

@@ -15,7 +15,7 @@ from lightning_modules.evaluation.figures import run_figures
 from tests.support.topics import topics_options, write_topics
 
 Arguments = Callable[..., list[str]]
-NULLS = {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "onnx", "int8")}
+NULLS = {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "fp32", "int8")}
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from lightning_modules.comparison.figures import FORMS, speeds, spread
+from lightning_modules.comparison.figures import speeds, spread
 from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
 from tests.support.report_page import HOSTILE, Page
+
+FORMS = ("fp32", "int8")  # that are compared
 
 
 def row(model: str, form: str, accuracy: float, deviation: float | None) -> dict[str, Any]:

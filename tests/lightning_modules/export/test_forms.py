@@ -1,4 +1,4 @@
-"""Torch, ONNX and INT8 side by side, and the bounds that an export has to hold."""
+"""Torch, fp32 and INT8 side by side, and the bounds that an export has to hold."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from handlers.text.packing import Limits
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.baseline import baseline_figures
 from lightning_modules.export import files, int8
-from lightning_modules.export.forms import compare_forms, max_difference, missed_onnx, onnx_outputs, torch_outputs
+from lightning_modules.export.forms import compare_forms, max_difference, missed_fp32, onnx_outputs, torch_outputs
 from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
@@ -90,7 +90,7 @@ def test_forms_are_compared_on_rows_of_a_whole_sorted_file(tmp_path: Path, tiny_
     table, missed = compare_forms(folder, task, outputs, Export(check_rows=10))
     assert table["torch"]["rows"] == 10
     assert table["torch"]["accuracy"] == 1  # each row of the outputs met its own target
-    assert table["onnx"]["agreement"] == table["onnx"]["accuracy"] == 0.5  # all texts are the same
+    assert table["fp32"]["agreement"] == table["fp32"]["accuracy"] == 0.5  # all texts are the same
     assert any("fp32 ONNX logits differ" in miss for miss in missed)
 
 
@@ -102,7 +102,7 @@ def test_bounds_that_hold_say_nothing() -> None:
     torch_side = {"accuracy": 0.95}
     assert missed_label_bounds(quantised(), torch_side, Export()) == []
     assert missed_label_bounds(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
-    assert missed_onnx({"max_logit_difference": 1e-5}, Export()) == []
+    assert missed_fp32({"max_logit_difference": 1e-5}, Export()) == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
 
 @pytest.mark.parametrize(("difference", "said"), [(0.7, "by 7.00e-01"), (float("nan"), "by nan")])
 def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: str) -> None:
-    (miss,) = missed_onnx({"max_logit_difference": difference}, Export())
+    (miss,) = missed_fp32({"max_logit_difference": difference}, Export())
     assert said in miss
 
 

@@ -69,7 +69,7 @@ def test_fit_learns_reports_and_compares_the_forms(run: Path) -> None:
     metrics = json.loads((run / "report" / "metrics.json").read_text())
     assert metrics["f1"] > 0.5
     assert metrics["history"][0]["val_f1"] < metrics["f1"]
-    assert [row["form"] for row in metrics["comparison"]] == ["torch", "onnx", "int8"]
+    assert [row["form"] for row in metrics["comparison"]] == ["torch", "fp32", "int8"]
     assert metrics["comparison"][1]["agreement"] == 1.0
     assert {"tokens_per_second", "padding_share", "peak_memory_gb"} <= set(metrics["profile"])
     predictions = json.loads((run / "report" / "predictions.json").read_text())
