@@ -1,4 +1,4 @@
-"""Packs an exported model folder, the handlers and their settings into a `.mar`.
+"""Pack an exported model folder, the handlers and their settings into a `.mar`.
 
     python -m archives build intent
 
@@ -14,17 +14,20 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import handlers
 from archives.errors import ArchiveError
+from archives.verify import verify_archive
 from handlers.integrity import sha256, write_integrity
 
 MODEL_CONFIGS = Path(__file__).parent.parent / "configs" / "serving" / "models"
 HANDLERS = Path(handlers.__file__).parent
-# What a run leaves that was skipped by its settings.
+# File of a run that was skipped by its settings. lightning_modules/skipping.py writes it; neither of the two folders
+# imports the other, so that the name and `why` in it are a contract like those of the exported folder.
 SKIPPED = "skipped.json"
 # TorchServe's entry for each task of metadata.json.
 ENTRIES = {"text-classification": "text_classification.py", "question-answering": "question_answering.py"}
@@ -34,7 +37,7 @@ PACKED = {"text-classification": (*COMMON, "labels.json"), "question-answering":
 
 
 def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
-    """Writes `<store_dir>/<name>.mar` from `<runs_dir>/<name>/export` and returns its path.
+    """Write `<store_dir>/<name>.mar` from `<runs_dir>/<name>/export` and return its path.
 
     Raises:
         ArchiveError: the export is missing, incomplete or damaged, its task has no handler, or its name is not allowed.
@@ -53,20 +56,41 @@ def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
     return archive
 
 
-def trained_names(runs_dir: Path) -> list[str]:
-    """The runs that there is something to say of: those with an export, and those that were skipped."""
-    found = {path.parent.name for file in ("export", SKIPPED) for path in runs_dir.glob(f"*/{file}")}
-    if not found:
-        raise ArchiveError(f"nothing is trained yet in {runs_dir}: run make train")
-    return sorted(found)
-
-
-def why_skipped(name: str, runs_dir: Path) -> str | None:
-    """Why the latest run of this name was skipped, so that an export there is an earlier one's; None: it was not.
+def build_verified(name: str, runs_dir: Path, store_dir: Path) -> Path:
+    """Write `<store_dir>/<name>.mar` once it is verified, so that a bad archive never takes the place of a good one.
 
     Raises:
-        ArchiveError: its record cannot be read.
+        ArchiveError: it cannot be built, or a golden request does not get its answer.
     """
+    store_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=store_dir) as temporary:
+        archive = build_archive(name, runs_dir, Path(temporary))
+        verify_archive(archive)
+        return archive.replace(store_dir / archive.name)
+
+
+def trained_names(runs_dir: Path) -> list[str]:
+    """Return the names of the runs with an export and of those that were skipped, sorted."""
+    names = {path.parent.name for file in ("export", SKIPPED) for path in runs_dir.glob(f"*/{file}")}
+    if not names:
+        raise ArchiveError(f"nothing is trained yet in {runs_dir}: run make train")
+    return sorted(names)
+
+
+def not_skipped(names: Iterable[str], runs_dir: Path) -> Iterator[str]:
+    """Yield the names whose latest run was not skipped, and print of the others why it was.
+
+    An export in a skipped run is that of an earlier one. Raises ArchiveError for a record that cannot be read.
+    """
+    for name in names:
+        why = _why_skipped(name, runs_dir)
+        if why is None:
+            yield name
+        else:
+            print(f"{name}: skipped: {why}", flush=True)
+
+
+def _why_skipped(name: str, runs_dir: Path) -> str | None:
     record = runs_dir / name / SKIPPED
     try:
         return str(json.loads(record.read_text(encoding="utf-8"))["why"])
@@ -77,7 +101,11 @@ def why_skipped(name: str, runs_dir: Path) -> str | None:
 
 
 def read_export(export: Path, name: str) -> dict[str, Any]:
-    """The export's metadata, after its files were compared with it."""
+    """Return the export's metadata, once its files agree with it.
+
+    Raises:
+        ArchiveError: a file is missing or damaged, or its task has no handler.
+    """
     path = export / "metadata.json"
     if not path.is_file():
         raise ArchiveError(f"no exported model at {export}: create it with make train TASK=… NAME={name}")
@@ -98,7 +126,7 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
 
 
 def stage_files(export: Path, stage: Path, task: str) -> None:
-    """Lays out what goes into the archive beside the entry: the exported files and the handlers as a package."""
+    """Copy what goes into the archive beside the entry: the exported files and the handlers as a package."""
     shutil.copytree(HANDLERS, stage / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
     for entry in ENTRIES.values():  # of the package's top only: a pipeline has the name of its entry
         (stage / "handlers" / entry).unlink()
@@ -107,7 +135,7 @@ def stage_files(export: Path, stage: Path, task: str) -> None:
 
 
 def run_archiver(name: str, metadata: dict[str, Any], stage: Path, temporary: Path) -> Path:
-    """Runs torch-model-archiver and returns the folder it laid out."""
+    """Run torch-model-archiver and return the folder it made."""
     config = temporary / "model-config.yaml"
     shutil.copy(MODEL_CONFIGS / f"{metadata['task']}.yaml", config)
     out, scratch = temporary / "out", temporary / "scratch"
@@ -137,14 +165,14 @@ def run_archiver(name: str, metadata: dict[str, Any], stage: Path, temporary: Pa
 
 
 def fix_creation_time(manifest: Path, created: str) -> None:
-    """Puts the export's time in place of the clock's."""
+    """Replace the clock's time by the export's."""
     content = json.loads(manifest.read_text(encoding="utf-8"))
     content["createdOn"] = datetime.fromisoformat(created.replace("Z", "+00:00")).strftime("%d/%m/%Y %H:%M:%S")
     manifest.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_zip(folder: Path, archive: Path) -> None:
-    """Replaces `archive` by the files of `folder`, in one step, so that no reader sees half of it."""
+    """Replace `archive` by the files of `folder`, in one step, so that no reader sees half of it."""
     part = archive.with_suffix(".part")
     with zipfile.ZipFile(part, "w") as mar:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

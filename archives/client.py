@@ -1,4 +1,4 @@
-"""The client for a calling service: one served model as a Python object, with retries; its errors are `client_errors`.
+"""Use a served model as a Python object, with retries. It raises the errors of `client_errors`.
 
     from archives.client import Client
 
@@ -13,8 +13,11 @@ It needs `requests` only. Without url and token it finds the server running on t
 from __future__ import annotations
 
 import json
+import random
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,21 +25,25 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.util import Retry
 
 from archives.client_errors import BadRequest, ClientError, Unauthorized, Unavailable, error_of
 from archives.errors import ServerError
-from archives.in_order import in_order
-from archives.retries import retry_policy
 from archives.serving import record, tokens
 from handlers.request.fields import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
-CONNECTIONS = 4  # requests of a batch that are on their way at once: for several workers
-MAX_BYTES = 50_000  # of each of them: all on one worker are a few seconds of its time where texts are long
-# Of each of them. As many bytes are about as many windows, and those of all connections fit into one batch of a worker.
+CONNECTIONS = 4  # HTTP requests of a batch that are on their way at once: for several workers
+MAX_BYTES = 50_000  # size of such a request: all on one worker are a few seconds of its time where texts are long
+# Questions in such a request. MAX_BYTES are about as many windows, and those of all connections fit into one batch of a
+# worker.
 MAX_QUESTIONS = 32
 BATCH_TIMEOUT = 60.0  # seconds: the parts of a batch wait for each other, and for those of other clients
+FIRST_WAIT = 0.1  # seconds before the first retry; doubled at each further one
+BUSY_WAIT = 1.0  # seconds more after a 429, doubled too: the worker has a whole batch before it
+MAX_JITTER = 0.1  # seconds; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
 
 
@@ -44,9 +51,9 @@ class Client:
     """Predictions of one served model.
 
     Args:
-        url: of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
+        url: URL of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
         token: the inference key; None for the key of the server running on this machine.
-        model: its name; `version` picks one of several served versions.
+        model: name of the model; `version` picks one of several served versions.
         timeout: seconds to wait for a connection, and for an answer; `predict_batch` waits `BATCH_TIMEOUT` at least.
         retries: after a refused or broken connection, a 429 or a 503, with doubling waits. Predictions change
             nothing on the server, so sending one twice does no harm; one that took too long is not sent again, as
@@ -88,15 +95,15 @@ class Client:
         self._session.close()
 
     def classify(self, text: str) -> str:
-        """The label of a text: stands in for any `classify(text) -> label` of the calling service."""
+        """Return the label of a text."""
         return str(self.predict(text)["label"])
 
     def answer(self, question: str, context: str) -> str:
-        """The part of the context that answers the question."""
+        """Return the part of the context that answers the question."""
         return str(self.predict({"question": question, "context": context})["answer"])
 
     def predict(self, request: Request) -> dict[str, Any]:
-        """The model's answer to a text, or to a whole request such as `{"question": ..., "context": ...}`.
+        """Return the model's answer to a text, or to a whole request such as `{"question": ..., "context": ...}`.
 
         Raises:
             BadRequest, Unauthorized, ModelNotFound, Unavailable.
@@ -104,19 +111,33 @@ class Client:
         return dict(self._post(_request(request)))
 
     def predict_batch(self, requests: Iterable[Request]) -> list[dict[str, Any]]:
-        """The answers in the order of the requests, sent in as few HTTP requests as the limits allow, some at once.
+        """Return the answers in the order of the requests, which go out in as few HTTP requests as the limits allow.
 
-        A request is a text, or the fields of one instance, such as `{"question": ..., "context": ...}`.
+        A request is a text, or the fields of one instance, such as `{"question": ..., "context": ...}`. No more than
+        eight HTTP requests are prepared ahead of the answers, so that `requests` may be long.
 
         Raises:
             BadRequest, Unauthorized, ModelNotFound, Unavailable: of the first request that got no answer.
         """
-        chunks = _counted(_chunks(map(_request, requests)))
-        parts = in_order(lambda part: self._post_instances(*part), chunks, CONNECTIONS)
-        return [answer for answers in parts for answer in answers]
+        answers: list[dict[str, Any]] = []
+        pending: deque[Future[list[dict[str, Any]]]] = deque()
+        offset = 0
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            try:
+                for chunk in _chunks(map(_request, requests)):
+                    pending.append(pool.submit(self._post_instances, chunk, offset))
+                    offset += len(chunk)
+                    if len(pending) == 2 * CONNECTIONS:
+                        answers += pending.popleft().result()
+                while pending:
+                    answers += pending.popleft().result()
+            finally:  # after an error, those that have not begun
+                for future in pending:
+                    future.cancel()
+        return answers
 
     def health(self) -> bool:
-        """True when a worker of this model answers; asked with an empty request, which costs it no inference."""
+        """Return whether a worker of this model answers an empty request, which costs it no inference."""
         try:
             self._post({})
         except BadRequest:
@@ -156,25 +177,44 @@ class Client:
             raise Unavailable(f"{self._endpoint} answered with no JSON", response.status_code) from error
 
 
+def retry_policy(retries: int) -> Retry:
+    """Return the policy after a refused or broken connection, a 429 and a 503."""
+    return _RetryUnlessSlow(total=retries, status_forcelist=[429, 503], allowed_methods=None, raise_on_status=False)
+
+
+class _RetryUnlessSlow(Retry):
+    """Does not repeat a request whose answer did not come within the timeout, and waits longer after a 429."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(error := kwargs.get("error"), ReadTimeoutError):
+            raise error
+        return super().increment(*args, **kwargs)
+
+    def get_backoff_time(self) -> float:
+        """Return seconds. urllib3's own are 0 before the first retry, so that all clients would come back at once."""
+        wait = FIRST_WAIT + (BUSY_WAIT if self.history[-1].status == 429 else 0)
+        return min(self.backoff_max, wait * 2.0 ** (len(self.history) - 1) + random.uniform(0, MAX_JITTER))
+
+
 def _access(server: record.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
-    """The URL to ask, and what gives the header Authorization for it: what was given, or the local server's."""
-    given = f"Bearer {token.removeprefix('Bearer ')}" if token else None
+    """Return the URL to ask and a function for the header Authorization, of the local server where none is given."""
+    header = f"Bearer {token.removeprefix('Bearer ')}" if token else None
     if server is None:
-        return url or "", lambda: given or ""
-    return url or server.url, lambda: given or tokens.bearer(server)
+        return url or "", lambda: header or ""
+    return url or server.url, lambda: header or tokens.bearer(server)
 
 
 def _local_server(url: str | None, servers: Path) -> record.Server:
-    """The server on this machine that url names, or the one that runs."""
-    try:
-        if url is None:
+    """Return the server on this machine with this URL, or the one that runs."""
+    if url is None:
+        try:
             return record.find(servers=servers)
-        known = [server for server in record.recorded(servers) if server.url == url.rstrip("/")]
-    except ServerError as error:
-        raise Unavailable(str(error)) from error
-    if not known:
+        except ServerError as error:
+            raise Unavailable(str(error)) from error
+    server = record.find_by_url(url, servers)
+    if server is None:
         raise Unauthorized(f"{url} was not started on this machine: give its token too")
-    return known[0]
+    return server
 
 
 def _request(request: Request) -> dict[str, Any]:
@@ -182,13 +222,13 @@ def _request(request: Request) -> dict[str, Any]:
 
 
 def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Lists of instances within the limits of one request; an instance above the size limit stands alone."""
+    """Yield lists of instances within the limits of one request; an instance above the size limit stands alone."""
     chunk: list[dict[str, Any]] = []
     size = 0
     for instance in instances:
         length = len(json.dumps(instance)) + 2
-        most = MAX_QUESTIONS if "context" in instance else MAX_INSTANCES
-        if chunk and (len(chunk) >= most or size + length > MAX_BYTES):
+        max_instances = MAX_QUESTIONS if "context" in instance else MAX_INSTANCES
+        if chunk and (len(chunk) >= max_instances or size + length > MAX_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(instance)
@@ -197,16 +237,8 @@ def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]
         yield chunk
 
 
-def _counted(chunks: Iterable[list[dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """Each with the number of instances before it."""
-    offset = 0
-    for chunk in chunks:
-        yield chunk, offset
-        offset += len(chunk)
-
-
 def _counted_from(error: BadRequest, offset: int) -> BadRequest:
-    """The same error with `instances[i]` counted over the whole batch instead of one HTTP request."""
+    """Return the error with `instances[i]` counted over the whole batch instead of one HTTP request."""
 
     def shift(text: str) -> str:
         return INSTANCE.sub(lambda match: f"instances[{int(match[1]) + offset}]", text)

@@ -1,4 +1,4 @@
-"""What a client raises, and which of it an unsuccessful response stands for."""
+"""Define what a client raises, and choose it for an unsuccessful response."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Unavailable(ClientError):
 
 
 def error_of(response: requests.Response) -> ClientError:
-    """The exception that an unsuccessful response stands for.
+    """Return the exception that an unsuccessful response stands for.
 
     The handlers answer `{"error": {"code", "message", "field"}}`, TorchServe itself `{"code", "type", "message"}`.
     """
     status = response.status_code
     body = _body(response)
-    own = body.get("error")
-    if isinstance(own, Mapping) and 400 <= status < 500 and status != 429:
-        return BadRequest(str(own.get("message")), status, str(own.get("code")), own.get("field"))
-    told = own if isinstance(own, Mapping) else body
-    message = str(told.get("message") or response.reason or f"status {status}")
+    of_handler = body.get("error")
+    if isinstance(of_handler, Mapping) and 400 <= status < 500 and status != 429:
+        return BadRequest(str(of_handler.get("message")), status, str(of_handler.get("code")), of_handler.get("field"))
+    source = of_handler if isinstance(of_handler, Mapping) else body
+    message = str(source.get("message") or response.reason or f"status {status}")
     kind = str(body.get("type", ""))
     if status in {401, 403} or kind == "InvalidKeyException":
         return Unauthorized(message, status)

@@ -1,9 +1,11 @@
-"""Run by archives/verify.py in a process of its own: an unpacked archive's handler answers its golden requests.
+"""Answer the golden requests of an unpacked archive with its own packed handler, in a process of its own.
 
-    python -I -S archives/replay.py FOLDER SITE_PACKAGES...
+    python -I -S archives/replay.py FOLDER ANSWERS SITE_PACKAGES...
 
-Without `site`, the only packages are those of the folder and of site-packages; an editable installation of this
-repository is not found. Exit code 1 and the reason on standard error when an answer does not agree.
+`archives/verify.py` runs it and compares the answers, so that an archive of an earlier version of the handlers is held
+to today's rules. Without `site`, the only packages are those of the folder and of site-packages; an editable
+installation of this repository is not importable. Writes `{"alone": [...], "batched": [...]}` to ANSWERS; ends with
+exit code 1 and the reason on standard error where the handler does not load.
 """
 
 from __future__ import annotations
@@ -17,39 +19,30 @@ from types import SimpleNamespace
 from typing import Any
 
 
-def main(folder: Path) -> None:
-    """Loads the handler, replays the golden requests one by one and all in one batch; exits at the first difference."""
+def main(folder: Path, answers: Path) -> None:
+    """Load the handler, and ask it the golden requests one by one and all in one batch."""
     import yaml
 
     manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text(encoding="utf-8"))["model"]
-    config = yaml.safe_load((folder / manifest["configFile"]).read_text(encoding="utf-8"))
     context = SimpleNamespace(
         system_properties={"model_dir": str(folder), "batch_size": 1, "gpu_id": None},
         model_name=manifest["modelName"],
-        model_yaml_config=config,
+        model_yaml_config=yaml.safe_load((folder / manifest["configFile"]).read_text(encoding="utf-8")),
         manifest={"model": manifest},
         metrics=None,
         set_response_content_type=lambda row, value: None,
         set_response_status=lambda code, phrase, row: None,
     )
     handler = load_handler(manifest["handler"])
-    handler.initialize(context)
-    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
-    if not golden:
-        sys.exit("golden.json holds no request")
-    # Only now: the handler has checked the archive's files.
-    from handlers.golden import golden_fault
-
-    rows = [{"body": pair["request"]} for pair in golden]
-    alone = [handler.handle([row], context)[0] for row in rows]
-    for answers, where in ((alone, ""), (handler.handle(rows, context), ", in one batch with all others")):
-        for i, (pair, answer) in enumerate(zip(golden, answers, strict=True)):
-            if found := golden_fault(pair, json.loads(answer)):
-                sys.exit(f"golden.json[{i}]{where}: {found}")
+    handler.initialize(context)  # it checks the archive's files, so they are read after it
+    rows = [{"body": pair["request"]} for pair in json.loads((folder / "golden.json").read_text(encoding="utf-8"))]
+    alone = [json.loads(handler.handle([row], context)[0]) for row in rows]
+    batched = [json.loads(answer) for answer in handler.handle(rows, context)] if rows else []
+    answers.write_text(json.dumps({"alone": alone, "batched": batched}), encoding="utf-8")
 
 
 def load_handler(entry: str) -> Any:
-    """An instance of the entry file's one class, found as TorchServe finds it."""
+    """Return an instance of the entry file's one class, chosen as TorchServe chooses it."""
     module = importlib.import_module(Path(entry).stem)
     classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
     if len(classes) != 1:
@@ -59,5 +52,5 @@ def load_handler(entry: str) -> Any:
 
 if __name__ == "__main__":
     sys.path[:0] = [sys.argv[1]]
-    sys.path += sys.argv[2:]
-    main(Path(sys.argv[1]))
+    sys.path += sys.argv[3:]
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""The model store: a folder of `.mar` files, and what each of them says about itself."""
+"""Read the model store: a folder of `.mar` files, and what each of them says about itself."""
 
 from __future__ import annotations
 
@@ -51,12 +51,16 @@ def read_archive(archive: Path) -> StoredModel:
 
 
 def names(store: Path) -> list[str]:
-    """Of all models that have an archive in the store."""
+    """Return the names of all models that have an archive in the store, sorted."""
     return sorted(path.stem for path in store.glob("*.mar"))
 
 
 def find_models(store: Path, chosen: Sequence[str]) -> list[StoredModel]:
-    """The archives `<name>.mar` of the `chosen` names, or every archive of the store when there are none."""
+    """Read the archives `<name>.mar` of the `chosen` names, or every archive of the store when none is chosen.
+
+    Raises:
+        ServerError: an archive is missing or unusable, or the store is empty.
+    """
     archives = [store / f"{name}.mar" for name in chosen or names(store)]
     missing = [archive for archive in archives if not archive.is_file()]
     if missing:

@@ -1,1 +1,1 @@
-"""TorchServe as a local server: its files, its start, its end, and what is known about it meanwhile."""
+"""Run TorchServe as a local server: configure it, start it, watch it and stop it."""

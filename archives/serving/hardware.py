@@ -1,4 +1,7 @@
-"""What the workers may use: processor cores within the container's share, and GPUs."""
+"""Count what the workers may use: processor cores within the container's share, and GPUs.
+
+`joblib.cpu_count` would not do for the cores: it reads the quota of the root control group only, not of nested ones.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores this process may run on, cut to the CPU quota of its control groups, at least 1."""
+    """Return the number of cores this process may run on, cut to the CPU quota of its control groups, at least 1."""
     # macOS has no affinity call.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
@@ -23,12 +26,12 @@ def usable_cores() -> int:
 
 
 def usable_gpus() -> list[str]:
-    """The visible GPUs if torch is installed with CUDA; none on any machine without."""
+    """Return the visible GPUs if torch is installed with CUDA; none without."""
     return [] if metadata.version("torch").endswith("+cpu") else visible_gpus()
 
 
 def visible_gpus() -> list[str]:
-    """Numbers of the GPUs that nvidia-smi lists; none without nvidia-smi.
+    """Return the numbers of the GPUs that nvidia-smi lists; none without nvidia-smi.
 
     Where CUDA_VISIBLE_DEVICES is set, those that it names, by number or by the beginning of a UUID, in its order.
     """
@@ -38,26 +41,31 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     uuids = dict(line.split(", ") for line in result.stdout.splitlines())
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
         return list(uuids)
-    found = []
-    for name in named.split(","):
+    numbers = []
+    for name in visible.split(","):
         number = _number(name.strip(), uuids)
         if number is None:
             break  # as CUDA does: an empty string and -1 hide all
-        found.append(number)
-    return found
+        numbers.append(number)
+    return numbers
 
 
 def _number(name: str, uuids: Mapping[str, str]) -> str | None:
-    """Of the GPU that CUDA calls so; None where it is no GPU, or a part of one (MIG), which TorchServe cannot name."""
-    found = [number for number, uuid in uuids.items() if name.startswith("GPU-") and uuid.startswith(name)]
-    return name if name in uuids else found[0] if len(found) == 1 else None
+    """Return the number of the GPU with this name of CUDA's: a number, or the beginning of one UUID.
+
+    None where there is no such GPU, or it is a part of one (MIG), which TorchServe cannot name.
+    """
+    if name in uuids:
+        return name
+    matches = [number for number, uuid in uuids.items() if name.startswith("GPU-") and uuid.startswith(name)]
+    return matches[0] if len(matches) == 1 else None
 
 
 def cpu_quota(root: Path = CGROUP_ROOT, of_process: Path = CGROUP_OF_PROCESS) -> float | None:
-    """The smallest CPU quota, in cores, of this process' control groups (v2, then v1); None without one."""
+    """Return the smallest CPU quota, in cores, of this process' control groups (v2, else v1); None without one."""
     quotas = [quota for folder in _v2_folders(root, of_process) if (quota := _v2_quota(folder)) is not None]
     if not quotas and (quota := _v1_quota(root / "cpu")) is not None:
         quotas.append(quota)
@@ -65,18 +73,18 @@ def cpu_quota(root: Path = CGROUP_ROOT, of_process: Path = CGROUP_OF_PROCESS) ->
 
 
 def _v2_folders(root: Path, of_process: Path) -> list[Path]:
-    """The folder of this process' group and of every group above it."""
+    """Return the folder of this process' control group and of every group above it."""
     if not of_process.is_file():
         return [root]
     for line in of_process.read_text().splitlines():
         if line.startswith("0::/"):
-            own = root / line.removeprefix("0::/")
-            return [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
+            group = root / line.removeprefix("0::/")
+            return [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
     return [root]
 
 
 def _v2_quota(folder: Path) -> float | None:
-    """Reads `cpu.max`: `max 100000`, or `150000 100000` for one and a half cores."""
+    """Read `cpu.max`: `max 100000`, or `150000 100000` for one and a half cores."""
     try:
         quota, period = (folder / "cpu.max").read_text().split()
     except OSError:

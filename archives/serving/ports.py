@@ -1,15 +1,15 @@
-"""TCP ports and addresses: which are free, which are taken, how they are written."""
+"""Probe TCP ports and write addresses as URLs."""
 
 from __future__ import annotations
 
 import socket
 
 LOOPBACK = "127.0.0.1"
-HIGHEST = 65535
+MAX_PORT = 65535
 
 
 def is_free(host: str, port: int) -> bool:
-    """True when a server could listen on host:port now."""
+    """Return whether a server could listen on host:port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -21,7 +21,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """`count` different ports, all free at the same moment."""
+    """Return `count` different ports, all free at the same moment."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     probes = [socket.socket(family, socket.SOCK_STREAM) for _ in range(count)]
     try:
@@ -34,12 +34,12 @@ def free_ports(host: str, count: int) -> list[int]:
 
 
 def url(host: str, port: int) -> str:
-    """`http://host:port`, with an IPv6 address in brackets."""
+    """Return `http://host:port`, with an IPv6 address in brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def answers(host: str, port: int, timeout: float = 1.0) -> bool:
-    """True when something accepts connections on host:port within `timeout` seconds."""
+    """Return whether something accepts connections on host:port within `timeout` seconds."""
     try:
         with socket.create_connection((host, port), timeout=timeout):
             return True

@@ -1,4 +1,4 @@
-"""The Java process of a server and the worker processes below it."""
+"""End the Java process of a server and the worker processes below it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,11 @@ from collections.abc import Sequence
 
 import psutil
 
-from archives.serving.record import Server
-
 POLL_SECONDS = 0.05
 
 
-def is_alive(server: Server) -> bool:
-    """True when the recorded process still runs; another one with the same number does not count.
-
-    Its command line tells them apart: the time of its start, as psutil has it, moves with the machine's clock.
-    """
-    try:
-        process = psutil.Process(server.pid)
-        return not is_gone(process) and str(server.config) in process.cmdline()
-    except psutil.Error:
-        return False
-
-
 def is_gone(process: psutil.Process) -> bool:
-    """A process that nobody waited for counts as gone: it holds neither memory nor ports."""
+    """Return whether a process has ended; one that nobody waited for counts: it holds neither memory nor ports."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -34,7 +20,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def end_tree(pid: int, timeout: float = 15) -> None:
-    """Ends a process and everything below it: TERM to the top, KILL for what is left after `timeout` seconds."""
+    """End a process and everything below it: TERM to the top, KILL for what is left after `timeout` seconds."""
     try:
         top = psutil.Process(pid)
         tree = [top, *top.children(recursive=True)]

@@ -1,10 +1,14 @@
-"""The record of each started server, `runs/servers/<port>/server.json`: standard library only, so that a
-calling service finds the local server with nothing else installed."""
+"""Records of the started servers, `runs/servers/<port>/server.json`: which ones run, and where they listen.
+
+Standard library only, so that a calling service finds the local server with nothing else installed.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +18,9 @@ from archives.serving import ports
 
 SERVERS = Path(__file__).parents[2] / "runs" / "servers"
 DEFAULT_PORT = 8080
-# A batch may take 30: a quarter (handlers/entry.py) of responseTimeout (configs/serving/models/).
-DRAIN_SECONDS = 40.0
 CONFIG = "config.properties"
 RECORD = "server.json"
+PROCESSES = Path("/proc")  # macOS has none
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Server:
 
 
 def load(folder: Path) -> Server | None:
-    """The record of a server's folder; None when there is none, or none that can be read."""
+    """Read the record in a server's folder; None when there is none, or none that can be read."""
     try:
         record = json.loads((folder / RECORD).read_text())
         record.pop("urls")
@@ -95,37 +98,69 @@ def load(folder: Path) -> Server | None:
         return None
 
 
+def remove_files(folder: Path, temporary: Path) -> None:
+    """Remove what is worthless once the server is gone: its record, its keys and its unpacked archives."""
+    (folder / RECORD).unlink(missing_ok=True)
+    (folder / "key_file.json").unlink(missing_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
 def recorded(servers: Path = SERVERS) -> list[Server]:
-    """Every server with a record, by port; its process may be gone."""
-    found = [load(path.parent) for path in servers.glob(f"*/{RECORD}")]
-    return sorted((server for server in found if server), key=lambda server: server.port)
+    """Return every server with a record, sorted by port; its process may be gone."""
+    records = [load(path.parent) for path in servers.glob(f"*/{RECORD}")]
+    return sorted((server for server in records if server), key=lambda server: server.port)
+
+
+def running(servers: Path = SERVERS) -> list[Server]:
+    """Return the recorded servers whose process runs, sorted by port."""
+    return [server for server in recorded(servers) if is_running(server)]
+
+
+def is_running(server: Server) -> bool:
+    """Return whether the recorded process still runs; another process with its number does not count.
+
+    Its command line tells them apart: the time of its start, as psutil has it, moves with the machine's clock. A
+    process that has ended and that nobody waited for has no command line any more.
+    """
+    config = os.fsencode(server.config)
+    if not PROCESSES.is_dir():
+        command = ["ps", "-ww", "-o", "command=", "-p", str(server.pid)]
+        return config in subprocess.run(command, capture_output=True, check=False).stdout
+    try:
+        return config in (PROCESSES / str(server.pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def find(port: int | None = None, servers: Path = SERVERS) -> Server:
-    """The server answering on `port`; without a port, the only one, or the one on 8080.
+    """Return the server that answers on `port`; without a port, the only one, or the one on 8080.
 
     Raises:
         ServerError: none answers, or there are several and the port was left open.
     """
-    alive = [
+    answering = [
         server
-        for server in recorded(servers)
-        if port in {None, server.port} and _runs(server) and ports.answers(server.local_host, server.port)
+        for server in running(servers)
+        if port in {None, server.port} and ports.answers(server.local_host, server.port)
     ]
-    preferred = [server for server in alive if server.port == DEFAULT_PORT]
-    if not alive:
+    if not answering:
         where = "" if port is None else f" on port {port}"
         raise ServerError(f"no server is running{where}: start one with make serve")
-    if len(alive) > 1 and not preferred:
-        running = ", ".join(str(server.port) for server in alive)
-        raise ServerError(f"servers are running on the ports {running}: choose one with --port (PORT=)")
-    return preferred[0] if len(alive) > 1 else alive[0]
+    return next((server for server in answering if server.port == DEFAULT_PORT), None) or only(answering)
 
 
-def _runs(server: Server) -> bool:
-    """False where the record's process has ended: another program may listen on its port. True where nothing tells."""
-    processes = Path("/proc")
-    try:
-        return os.fsencode(server.config) in (processes / str(server.pid) / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return not (processes / "self").exists()
+def only(servers: list[Server]) -> Server:
+    """Return the one server of a list that is not empty.
+
+    Raises:
+        ServerError: there are several, and the message lists their ports.
+    """
+    if len(servers) > 1:
+        listed = ", ".join(str(server.port) for server in servers)
+        raise ServerError(f"servers are running on the ports {listed}: choose one with --port (PORT=)")
+    return servers[0]
+
+
+def find_by_url(url: str, servers: Path = SERVERS) -> Server | None:
+    """Return the recorded server with this inference URL; None for a server that was not started on this machine."""
+    return next((server for server in recorded(servers) if server.url == url.rstrip("/")), None)

@@ -1,4 +1,4 @@
-"""The config.properties of a server: the bundle's own, then what differs from server to server."""
+"""Write the config.properties of a server: the bundle's own file, then what differs from server to server."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from archives.serving import ports
 from archives.store import StoredModel
 
 SERVING = Path(__file__).parents[2] / "configs" / "serving"
 PROFILES = ("latency", "balanced", "throughput")
 DEFAULT_PROFILE = "balanced"
+# Time that a stop waits for requests in flight. A batch may take 30: a quarter (handlers/entry.py) of responseTimeout
+# (configs/serving/models/).
+DRAIN_SECONDS = 40.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a server listens; `workers` is per model; `profile` is a name of configs/serving/profiles.yaml.
+    """Addresses, workers and batching of a server.
 
-    TorchServe deals `gpus`, as nvidia-smi numbers them, out to the workers in turns; without, all are on the CPU.
+    `workers` is per model; `profile` is a name of configs/serving/profiles.yaml. TorchServe deals `gpus`, as nvidia-smi
+    numbers them, out to the workers in turns; without, all are on the CPU.
     """
 
     store: Path
@@ -37,9 +39,9 @@ class Settings:
 
 
 def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
-    """The text of the server's config.properties: the bundle's own file, then what this server adds to it."""
+    """Return the text of the server's config.properties."""
     grpc_inference, grpc_management = settings.grpc_ports
-    own = {
+    of_server = {
         "inference_address": ports.url(settings.host, settings.port),
         "management_address": ports.url(settings.host, settings.management_port),
         "metrics_address": ports.url(settings.host, settings.metrics_port),
@@ -54,28 +56,34 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         "metrics_config": str(SERVING / "metrics.yaml"),
         "number_of_gpu": str(len(settings.gpus)),
         "default_workers_per_model": str(settings.workers),
-        "models": json.dumps(_of_models(models, settings)),
+        "models": json.dumps(_workers_and_batches(models, settings)),
     }
-    lines = "".join(f"{key}={_escaped(value)}\n" for key, value in own.items())
+    lines = "".join(f"{key}={_escaped(value)}\n" for key, value in of_server.items())
     return f"{(SERVING / 'config.properties').read_text(encoding='utf-8')}\n# This server's own.\n{lines}"
 
 
-def _of_models(models: Iterable[StoredModel], settings: Settings) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
-    """What TorchServe reads of each model and version: workers and batches."""
+def _workers_and_batches(
+    models: Iterable[StoredModel], settings: Settings
+) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
     workers = {"minWorkers": settings.workers, "maxWorkers": settings.workers}
     by_task = read_profile(settings.profile)
     return {model.name: {model.version: {**workers, **by_task.get(model.task, {})}} for model in models}
 
 
 def _escaped(value: str) -> str:
-    """Java reads a properties file as Latin-1, where a backslash starts an escape and `\\u0041` is a unit of UTF-16."""
+    """Escape a value for Java, which reads a properties file as Latin-1.
+
+    A backslash starts an escape there, and `\\u0041` is a unit of UTF-16.
+    """
     units = value.replace("\\", "\\\\").encode("utf-16-be")
     codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
 def read_profile(name: str) -> Mapping[str | None, Mapping[str, int]]:
-    """TorchServe's `batchSize` and `maxBatchDelay` of each task, by a name of `PROFILES`."""
+    """Return TorchServe's `batchSize` and `maxBatchDelay` (ms) of each task, by a name of `PROFILES`."""
+    import yaml  # not above: the command line works without it as far as finding the server and its key
+
     content: Mapping[str, Mapping[str | None, Mapping[str, int]]]
     content = yaml.safe_load((SERVING / "profiles.yaml").read_text(encoding="utf-8"))
     return content[name]

@@ -1,4 +1,4 @@
-"""The keys that TorchServe writes at start (`key_file.json`), and their renewal through its token API."""
+"""Read the keys that TorchServe writes at its start (`key_file.json`), and renew them through its token API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from archives.errors import ServerError
 from archives.serving.record import Server
 
 Kind = Literal["inference", "management"]
-MARGIN = timedelta(minutes=1)
+MARGIN = timedelta(minutes=1)  # before its expiry, a key is renewed
 
 
 def bearer(server: Server, kind: Kind = "inference") -> str:
-    """The value of the header `Authorization` for one of the server's APIs, renewed when it has expired.
+    """Return the value of the header `Authorization` for one of the server's APIs; renew its key if it has expired.
 
     Raises:
         ServerError: the key file cannot be read, or the server refused to renew the key.
@@ -29,7 +29,7 @@ def bearer(server: Server, kind: Kind = "inference") -> str:
 
 
 def local_session() -> requests.Session:
-    """A session for a server on this machine, whatever proxy the environment names."""
+    """Return a session for a server on this machine, whatever proxy the environment names."""
     session = requests.Session()
     session.trust_env = False
     return session
@@ -43,7 +43,7 @@ def _read(server: Server) -> dict[str, Any]:
 
 
 def _expires(keys: dict[str, Any], kind: Kind) -> datetime:
-    """Java writes up to nine decimals of a second, and `Z`; datetime of Python 3.10 reads neither."""
+    """Return when a key expires. Java writes up to nine decimals of a second, and `Z`: Python 3.10 parses neither."""
     seconds = keys[kind]["expiration time"].removesuffix("Z").split(".")[0]
     return datetime.fromisoformat(seconds).replace(tzinfo=timezone.utc)
 

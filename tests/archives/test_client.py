@@ -16,9 +16,8 @@ import yaml
 from urllib3 import HTTPResponse
 
 from archives.build import MODEL_CONFIGS
-from archives.client import CONNECTIONS, MAX_BYTES, Client
+from archives.client import CONNECTIONS, MAX_BYTES, Client, retry_policy
 from archives.client_errors import BadRequest, Unauthorized, Unavailable
-from archives.retries import retry_policy
 from archives.serving import ports
 
 Answer = tuple[int, dict[str, Any]]

@@ -83,9 +83,20 @@ def test_a_changed_byte_is_named(archive: Path, tmp_path: Path, name: str) -> No
 
 
 def test_a_missing_module_is_not_taken_from_the_repository(archive: Path, tmp_path: Path) -> None:
-    copy = altered(archive, tmp_path, lambda model: (model / "handlers" / "service.py").unlink(), sealed=True)
-    with pytest.raises(ArchiveError, match=r"No module named 'handlers\.service'"):
+    copy = altered(archive, tmp_path, lambda model: (model / "handlers" / "batch.py").unlink(), sealed=True)
+    with pytest.raises(ArchiveError, match=r"No module named 'handlers\.batch'"):
         verify_archive(copy)
+
+
+def test_an_archive_of_an_earlier_version_is_held_to_the_rules_of_today(archive: Path, tmp_path: Path) -> None:
+    """Its handlers need not have the module that compares answers: here it is called as it was before."""
+
+    def alter(model: Path) -> None:
+        (model / "handlers" / "golden.py").rename(model / "handlers" / "agreement.py")
+        for path in (model / "handlers").rglob("*.py"):
+            path.write_text(path.read_text().replace("handlers.golden", "handlers.agreement"))
+
+    verify_archive(altered(archive, tmp_path, alter, sealed=True))
 
 
 def test_a_wrong_golden_answer_is_named(archive: Path, tmp_path: Path) -> None:
@@ -113,7 +124,7 @@ def test_an_archive_without_golden_requests_proves_nothing(archive: Path, tmp_pa
 
 def test_an_entry_with_two_classes_is_refused(archive: Path, tmp_path: Path) -> None:
     alter = replace(
-        "classification.py", "class ClassificationHandler", "class Other: ...\n\n\nclass ClassificationHandler"
+        "text_classification.py", "class ClassificationHandler", "class Other: ...\n\n\nclass ClassificationHandler"
     )
     with pytest.raises(ArchiveError, match="defines 2 classes"):
         verify_archive(altered(archive, tmp_path, alter, sealed=True))
@@ -131,7 +142,7 @@ def test_a_truncated_archive_and_a_missing_one(archive: Path, tmp_path: Path) ->
 def test_bytecode_that_would_run_in_place_of_the_code_is_refused(archive: Path, tmp_path: Path) -> None:
     def alter(model: Path) -> None:
         (model / "handlers" / "__pycache__").mkdir()
-        (model / "handlers" / "__pycache__" / "service.cpython-311.pyc").write_bytes(b"anything")
+        (model / "handlers" / "__pycache__" / "batch.cpython-311.pyc").write_bytes(b"anything")
 
     with pytest.raises(ArchiveError, match=r"holds handlers/__pycache__/.*make archive NAME=tiny"):
         verify_archive(altered(archive, tmp_path, alter, sealed=True))

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from archives.build import build_archive
-from archives.serving import ports, processes, record, tokens
-from archives.serving.record import Server
-
-MODEL, QA = "tiny", "tiny_qa"
-SECRET = "xylophone-7fd2"
+from archives.serving import ports, record, tokens
+from tests.support.served import MODEL, QA, Served, archives, serve
 
 
-def archives(*arguments: str | Path, timeout: float = 180) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m archives` to its end."""
-    command = [sys.executable, "-m", "archives", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def serve(store: Path, servers: Path, *options: str) -> Server:
-    """Starts a server on free ports with one worker per model, unless the options say otherwise."""
-    result = archives("serve", "--store", store, "--servers", servers, "--port", "0", "--workers", "1", *options)
-    assert result.returncode == 0, result.stdout + result.stderr
-    port = re.search(r"starting TorchServe on port (\d+)", result.stdout)
-    assert port
-    return record.find(int(port[1]), servers)
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running server, asked with its own token."""
-
-    server: Server
-    session: requests.Session
-
-    def post(self, path: str = MODEL, **request: Any) -> requests.Response:
-        """POST to /predictions/<path>; `headers` come on top of the token."""
-        headers = {"Authorization": tokens.bearer(self.server)} | request.pop("headers", {})
-        return self.session.post(f"{self.server.url}/predictions/{path}", headers=headers, timeout=60, **request)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as one with a real server."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("e2e")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +37,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     for server in record.recorded(folder):
         stopped = archives("stop", "--servers", folder, "--port", str(server.port))
-        if processes.is_alive(server):
+        if record.is_running(server):
             os.kill(server.pid, signal.SIGKILL)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
         assert all(ports.is_free(server.host, port) for port in server.all_ports)

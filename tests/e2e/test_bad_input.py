@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.conftest import MODEL, QA, SECRET, Served
+from tests.support.served import MODEL, QA, SECRET, Served
 from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
-
-pytestmark = pytest.mark.e2e
 
 JSON = {"Content-Type": "application/json"}
 WRONG_ROWS: dict[str, tuple[bytes, dict[str, str]]] = {

@@ -7,11 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.conftest import MODEL, QA
-
-pytestmark = pytest.mark.e2e
+from tests.support.served import MODEL, QA
 
 SHORT = ("--seconds", "0.3", "--warm-up", "0.3", "--repeats", "1")
 

@@ -9,10 +9,8 @@ import pytest
 
 from archives.client import Client
 from archives.client_errors import BadRequest, ModelNotFound, Unauthorized
-from tests.e2e.conftest import MODEL, QA, Served
+from tests.support.served import MODEL, QA, Served
 from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
-
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

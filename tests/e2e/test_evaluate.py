@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import MODEL, QA, Served, archives
+from tests.support.served import MODEL, QA, Served, archives
 from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
 

@@ -7,16 +7,13 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
 import requests
 
 from archives.build import build_archive
 from archives.serving import record, tokens
 from handlers.integrity import sha256
-from tests.e2e.conftest import MODEL, Served, archives
+from tests.support.served import MODEL, Served, archives
 from tests.support.spoiled import shuffle_weights
-
-pytestmark = pytest.mark.e2e
 
 
 def fallen_back(session: requests.Session, url: str) -> list[str]:

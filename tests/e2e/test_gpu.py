@@ -10,10 +10,8 @@ import torch
 from archives.serving import tokens
 from archives.serving.record import Server
 from handlers.pipelines.base import GPU_FILE
-from tests.e2e.conftest import MODEL, Served, archives, serve
 from tests.support.fake_smi import write_smi
-
-pytestmark = pytest.mark.e2e
+from tests.support.served import MODEL, Served, archives, serve
 
 
 def said(server: Server) -> str:

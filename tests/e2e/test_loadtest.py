@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 
 from archives.serving import ports
-from tests.e2e.conftest import MODEL, QA, Served
+from tests.support.served import MODEL, QA, Served
 from tests.support.tiny_qa_export import CONTEXT
-
-pytestmark = pytest.mark.e2e
 
 # A closed loop, and an open one.
 LOADS = ([], ["--rate", "20"])

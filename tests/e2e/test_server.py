@@ -21,10 +21,8 @@ import requests
 from archives.build import build_archive
 from archives.serving import ports, processes, record, tokens
 from archives.serving.record import Server
-from tests.e2e.conftest import MODEL, Served, archives
 from tests.support.mini_archive import CONFIG, write_archive
-
-pytestmark = pytest.mark.e2e
+from tests.support.served import MODEL, Served, archives
 
 SLOW = """
 import json
@@ -100,7 +98,7 @@ def test_term_while_starting_leaves_nothing_behind(store: Path, tmp_path: Path) 
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in error
-    assert not processes.is_alive(started[0])
+    assert not record.is_running(started[0])
     assert not record.recorded(tmp_path)
 
 
@@ -233,7 +231,7 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     assert answers
     assert answers[0].json() == {"label": "slow", "score": 1.0}
     assert process.wait(timeout=60) == 0
-    assert not processes.is_alive(server)
+    assert not record.is_running(server)
     assert all(processes.is_gone(worker) for worker in workers)
     assert all(ports.is_free(server.host, port) for port in server.all_ports)
     assert not server.key_file.exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archives.build import build_archive
 from archives.serving import record
-from tests.e2e.conftest import archives, serve
+from tests.support.served import archives, serve
 
 WORDS = {"weather": ["rain", "sun", "wind"], "food": ["bread", "soup", "rice"]}
 

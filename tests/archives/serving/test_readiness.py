@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from archives.errors import ServerError
-from archives.serving import readiness, tokens
+from archives.serving import management, readiness, tokens
 from archives.serving.record import Server
 from archives.store import StoredModel
 from tests.support.recorded import new_server
@@ -102,13 +102,13 @@ def test_torchserve_is_given_time_to_ask_nvidia_smi_for_each_worker_on_a_gpu(
         get = session.get
         monkeypatch.setattr(session, "get", lambda url, **how: (timeouts.append(how["timeout"]), get(url, **how))[1])
         for gpus in (0, 2):
-            assert readiness.describe(session, replace(server, workers=8, gpus=gpus), "echo", "1.0")
+            assert management.describe(session, replace(server, workers=8, gpus=gpus), "echo", "1.0")
     assert timeouts == [5, 45]
 
 
 def test_a_model_that_torchserve_does_not_know_is_told_from_no_answer(tmp_path: Path) -> None:
     with tokens.local_session() as session:
         with echo(tmp_path) as server:
-            assert readiness.describe(session, server, "nobody", "1.0") is None
+            assert management.describe(session, server, "nobody", "1.0") is None
         with pytest.raises(requests.RequestException):
-            readiness.describe(session, server, "echo", "1.0")
+            management.describe(session, server, "echo", "1.0")

@@ -1,27 +1,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
 
 from archives.build import ENTRIES, build_archive
 from archives.errors import ServerError
-from archives.serving import hardware, ports
-from archives.serving import record as records
-from archives.serving.arguments import add_arguments
-from archives.serving.command import settings_of
+from archives.serving import hardware
+from archives.serving.command import add_arguments, settings_of
 from archives.serving.java import find_java
-from archives.serving.record import Server
 from archives.serving.settings import PROFILES, Settings, properties, read_profile
 from archives.store import find_models
 from tests.support.fake_smi import write_smi
 from tests.support.mini_archive import write_archive
-from tests.support.recorded import new_server, process_of
 
 
 def parsed(*options: str, store: Path = Path("store")) -> argparse.Namespace:
@@ -162,44 +156,3 @@ def test_a_java_home_without_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         find_java()
     monkeypatch.delenv("JAVA_HOME")
     assert find_java().is_file()
-
-
-def record(servers: Path, port: int, pid: int = 1) -> Server:
-    folder = servers / str(port)
-    folder.mkdir(parents=True)
-    server = new_server(folder, port=port, pid=pid)
-    server.save()
-    return server
-
-
-def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
-    free = ports.free_ports("127.0.0.1", 1)[0]
-    with process_of(tmp_path / str(free)) as pid:
-        silent = record(tmp_path, free, pid)
-        assert records.load(silent.folder) == silent
-        with pytest.raises(ServerError, match="no server is running"):
-            records.find(servers=tmp_path)
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        first, second = (listener.getsockname()[1] for listener in listeners)
-        one = record(tmp_path, first, stack.enter_context(process_of(tmp_path / str(first))))
-        assert records.find(servers=tmp_path) == one
-        two = record(tmp_path, second, stack.enter_context(process_of(tmp_path / str(second))))
-        with pytest.raises(ServerError, match="choose one with --port"):
-            records.find(servers=tmp_path)
-        assert records.find(two.port, tmp_path) == two
-        assert not ports.is_free("127.0.0.1", two.port)
-
-
-def test_another_program_on_the_port_of_a_server_that_has_ended_is_not_taken_for_it(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as another, process_of(tmp_path) as pid:
-        port = another.getsockname()[1]
-        record(tmp_path, port, pid)
-        with pytest.raises(ServerError, match="no server is running"):
-            records.find(port, tmp_path)
-
-
-def test_an_unreadable_record_counts_as_none(tmp_path: Path) -> None:
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / records.RECORD).write_text("{}")
-    assert records.recorded(tmp_path) == []

@@ -1,40 +1,15 @@
+"""Commands on a machine that has little: no server, no packages, nobody who reads the output."""
+
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from archives.serving import logs
+import pytest
+
 from tests.support.mini_archive import write_archive
-
-
-def test_the_end_of_each_file_is_shown(tmp_path: Path) -> None:
-    (tmp_path / "server.log").write_text("1\n2\n3\n")
-    (tmp_path / "workers.log").write_text("4\n")
-    assert list(logs.tail(tmp_path, 2)) == ["server: 2", "server: 3", "workers: 4"]
-    assert list(logs.tail(tmp_path, 0)) == []
-
-
-def test_appended_lines_are_followed_past_a_roll_over(tmp_path: Path) -> None:
-    log = tmp_path / "server.log"
-    log.write_text("an old and long line\n")
-    looks = itertools.count()
-
-    def stopping() -> bool:
-        match next(looks):
-            case 0:
-                log.write_text("an old and long line\nnew\nhalf")
-            case 1:
-                log.write_text("an old and long line\nnew\nhalf of a line\n")
-            case 2:
-                log.write_text("rolled\n")
-            case 3:
-                return True
-        return False
-
-    assert list(logs.follow(tmp_path, stopping)) == ["server: new", "server: half of a line", "server: rolled"]
 
 
 def unread(*arguments: str) -> tuple[int, str]:
@@ -59,3 +34,25 @@ def test_other_commands_say_that_nobody_reads_their_output(tmp_path: Path) -> No
     told = (1, "error: nobody reads the output any more\n")
     assert unread("serve", f"--servers={tmp_path}", f"--store={tmp_path}") == told
     assert unread("status", f"--servers={tmp_path}") == told
+
+
+START = "start one with make serve"
+INSTALL = "run make setup, or pip install -c constraints.txt -e '.[serve]'"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["token"], f"no server is running: {START}"),
+        (["token", "--port=8081"], f"no server is running on port 8081: {START}"),
+        (["predict", "--model=m", "--text=a"], f"no server is running: {START}"),
+        (["stop"], f"not installed here: psutil: {INSTALL}"),
+        (["serve"], f"not installed here: psutil, ts: {INSTALL}"),
+    ],
+)
+def test_a_bare_python_without_a_server_says_in_one_sentence_what_to_do(
+    command: list[str], message: str, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-S", "-m", "archives", *command, f"--servers={tmp_path}"]
+    ended = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"error: {message}\n")

@@ -1,4 +1,4 @@
-"""When a server counts as idle, told by its management API: its process does nothing."""
+"""The end of a server: how long a stop waits for its requests, and what is left of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
-from archives.serving import drain
+from archives.build import MODEL_CONFIGS
+from archives.serving import management, record
+from archives.serving import stop as stops
 from archives.serving.record import Server
+from archives.serving.settings import DRAIN_SECONDS
+from handlers.entry import SHARE_OF_TIMEOUT
 from tests.support.recorded import new_server, process_of
 
 
@@ -21,7 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def says(monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None) -> Iterator[int | Exception | None]:
-    """Lets the API say these, one a look: how many requests wait, no answer, or that it knows no such model."""
+    """Let the management API say these, one a look: how many requests wait, nothing, or that it knows no such model."""
     left = iter(answers)
 
     def describe(*where: Any) -> dict[str, Any] | None:
@@ -30,8 +35,8 @@ def says(monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None) -> I
             raise answer
         return None if answer is None else {"jobQueueStatus": {"pendingRequests": answer}}
 
-    monkeypatch.setattr(drain, "describe", describe)
-    monkeypatch.setattr(drain, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(management, "describe", describe)
+    monkeypatch.setattr(stops, "POLL_SECONDS", 0.01)
     return left
 
 
@@ -39,17 +44,36 @@ def test_it_is_idle_once_no_request_waits_and_not_while_it_does_not_answer(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = says(monkeypatch, 2, requests.ReadTimeout(), 1, 0)
-    assert drain.wait_until_idle(server, 60)
+    assert stops.wait_until_idle(server, 60)
     assert list(left) == []
 
 
 def test_in_a_model_that_was_taken_away_no_request_waits(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, None)
-    assert drain.wait_until_idle(server, 60)
+    assert stops.wait_until_idle(server, 60)
 
 
 def test_one_that_has_ended_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, requests.ConnectionError())
     with process_of(tmp_path) as pid:
         server = new_server(tmp_path, pid=pid)
-    assert drain.wait_until_idle(server, 60)
+    assert stops.wait_until_idle(server, 60)
+
+
+def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
+    folder = tmp_path / "18080"
+    (folder / "tmp").mkdir(parents=True)
+    dead = new_server(folder)
+    dead.save()
+    dead.key_file.write_text("{}")
+    printed: list[str] = []
+    assert not record.is_running(dead)
+    stops.stop(dead, report=printed.append)
+    assert "already gone" in printed[0]
+    assert not record.recorded(tmp_path)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_stop_waits_as_long_as_a_batch_may_take() -> None:
+    timeouts = [yaml.safe_load(path.read_text())["responseTimeout"] for path in MODEL_CONFIGS.glob("*.yaml")]
+    assert SHARE_OF_TIMEOUT * max(timeouts) < DRAIN_SECONDS

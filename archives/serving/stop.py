@@ -1,0 +1,98 @@
+"""Stop a server once its requests in flight are answered, which TorchServe would drop: `python -m archives stop`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import requests
+
+from archives.errors import ServerError
+from archives.serving import management, processes, record, tokens
+from archives.serving.record import Server
+from archives.serving.settings import DRAIN_SECONDS
+
+POLL_SECONDS = 0.25
+
+
+def find_stoppable(port: int | None, servers: Path) -> Server:
+    """Return the server to stop: the one of this port, or the only one. A record without its process counts too.
+
+    Raises:
+        ServerError: there is none, or several run and the port was left open.
+    """
+    candidates = [server for server in record.recorded(servers) if port in {None, server.port}]
+    if len(candidates) > 1:
+        candidates = [server for server in candidates if record.is_running(server)]
+    if not candidates:
+        raise ServerError("no server is running")
+    return record.only(candidates)
+
+
+def stop(server: Server, *, drain: float = DRAIN_SECONDS, report: Callable[[str], None] = print) -> None:
+    """Let the requests in flight finish, for up to `drain` seconds, then end the server and its workers."""
+    if not record.is_running(server):
+        record.remove_files(server.folder, server.temporary)
+        report(f"the server of port {server.port} is already gone; its record is removed")
+        return
+    if not wait_until_idle(server, drain):
+        report(f"still busy after {drain:g} s of waiting: stopping anyway")
+    processes.end_tree(server.pid)
+    record.remove_files(server.folder, server.temporary)
+    report(f"stopped the server of port {server.port}")
+
+
+def wait_until_idle(server: Server, timeout: float) -> bool:
+    """Wait until no request is queued and no worker works, or the server is gone; return False after `timeout` seconds.
+
+    TorchServe says how many requests are queued, not whether a worker is busy. A worker without work sleeps in one
+    system call, so between two looks neither its processor time nor its count of context switches moves. Models
+    compute, or spin while a GPU does, so a worker with work never looks like that; one that only slept would.
+    """
+    deadline = time.monotonic() + timeout
+    with tokens.local_session() as session:
+        before = _activity(server)
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            now = _activity(server)
+            if now == before and not _is_computing(server) and not _has_queue(session, server):
+                return True
+            before = now
+    return False
+
+
+def _has_queue(session: requests.Session, server: Server) -> bool:
+    """Return whether requests wait in the queue of a model, or the server does not say so but still runs."""
+    try:
+        models = [management.describe(session, server, model, version) for model, version in server.models.items()]
+    except (requests.RequestException, ServerError):
+        return record.is_running(server)
+    return any(model["jobQueueStatus"]["pendingRequests"] for model in models if model)
+
+
+def _is_computing(server: Server) -> bool:
+    """Return whether a worker has a turn on the processor, or waits for one on a crowded machine."""
+    with contextlib.suppress(psutil.Error):
+        return any(worker.status() == psutil.STATUS_RUNNING for worker in _workers(server))
+    return False
+
+
+def _activity(server: Server) -> list[tuple[int, float, int]]:
+    """Return the process number, processor seconds and voluntary context switches of each worker."""
+    activity = []
+    for worker in _workers(server):
+        with contextlib.suppress(psutil.Error):
+            with worker.oneshot():
+                spent, switches = worker.cpu_times(), worker.num_ctx_switches()
+            activity.append((worker.pid, spent.user + spent.system, switches.voluntary))
+    return activity
+
+
+def _workers(server: Server) -> list[psutil.Process]:
+    try:
+        return psutil.Process(server.pid).children(recursive=True)
+    except psutil.Error:
+        return []
