@@ -82,7 +82,7 @@ class BundleCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        self._initialised("gate").refuse_unknown(task_of(self.model).gated)
+        self._initialised("gate").refuse_unknown(task_of(self.model).gate_metrics)
         self.tell_notes()
 
     def tell_notes(self) -> None:
@@ -139,7 +139,7 @@ def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
 
 def record_skip(settings: Any, stage: str, why: str, folder: Path | None = None) -> None:
     run = folder or Path(run_folder(settings["runs_dir"], settings["name"]))
-    figures = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gated
+    figures = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gate_metrics
     skipping.skip(run, name=settings["name"], stage=stage, why=why, figures=figures)
 
 

@@ -16,14 +16,15 @@ from lightning_modules.callbacks.history import History
 from lightning_modules.callbacks.throughput import Throughput
 from lightning_modules.errors import UserError
 from lightning_modules.export import files
-from lightning_modules.export.forms import compare_forms, torch_outputs
+from lightning_modules.export.parity import compare_forms, torch_outputs
 from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.fine_tuner import FineTuner
 from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.settings import Export, Gate
 from lightning_modules.tasks.classification import ClassificationTask
-from lightning_modules.tasks.questions import QuestionTask
+from lightning_modules.tasks.question_answering import QuestionTask
 from lightning_modules.tasks.task import Task
+from lightning_modules.text_files import write_json
 
 AnyCallback = TypeVar("AnyCallback", bound=Callback)
 TASKS: dict[type[FineTuner], type[Task]] = {Classifier: ClassificationTask, QuestionAnswering: QuestionTask}
@@ -71,12 +72,15 @@ def evaluate(
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     files.write_model(staged, task.network, task.tokenizer_json, max_length=data.max_length, opset=settings.opset)
-    task.write_files(staged)
-    facts = files.facts(name=name, version=settings.version, task=task.kind, backbone=data.backbone, of_task=task.facts)
-    files.write_metadata(staged, facts)
-    table, unequal = compare_forms(staged, task, outputs, settings)
+    for file, content in task.files().items():
+        write_json(staged / file, content)
+    metadata = files.model_metadata(
+        name=name, version=settings.version, task=task.kind, backbone=data.backbone, task_metadata=task.metadata
+    )
+    files.write_metadata(staged, metadata)
+    table, missed_limits = compare_forms(staged, task, outputs, settings)
 
-    verdict = gate.verdict(task.figures(outputs), unequal)
+    verdict = gate.verdict(task.metrics(outputs), missed_limits)
     extras = {
         "gate": verdict,
         "comparison": [{"form": form, **row} for form, row in table.items()],
@@ -88,7 +92,7 @@ def evaluate(
     task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
     files.write_golden(staged, task.pipeline, task.requests())
-    files.write_metadata(staged, {**facts, "metrics": table})
+    files.write_metadata(staged, {**metadata, "metrics": table})
     return staged, list(verdict["missed"])
 
 

@@ -11,7 +11,7 @@ from lightning_modules.comparison.examples import examples_of_file, examples_of_
 from lightning_modules.comparison.figures import comparison_rows
 from lightning_modules.comparison.models import find_models
 from lightning_modules.data.table_files import Columns
-from lightning_modules.evaluation.comparison_report import as_text, write_comparison
+from lightning_modules.evaluation.comparison_report import print_table, write_comparison
 from lightning_modules.skipping import why_skipped
 
 MAX_LENGTH = 128
@@ -43,14 +43,14 @@ def compare(arguments: list[str]) -> None:
         "comparison",
         rows,
         gains={},
-        facts={
+        details={
             "rows_of": examples.source,
             "test_rows": len(examples.requests),
             "folders": {name: str(folder) for name, folder in folders.items()},
         },
     )
     print(f"{len(examples.requests):,} rows: {examples.source}")
-    print(as_text(rows))
+    print_table(rows)
     print(f"comparison: {out / 'comparison.html'}")
 
 

@@ -4,6 +4,7 @@ Each is measured as it is served, by ONNX Runtime: fp32 and INT8.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.request.payload import Payload
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.evaluation.metrics import Predictions, classification_metrics
-from lightning_modules.export.benchmark import Run, compare_speed
+from lightning_modules.evaluation.classification_metrics import Predictions, classification_metrics
+from lightning_modules.export.checkpoints import parameters
 from lightning_modules.export.files import FILES
-from lightning_modules.export.forms import SPEED_ROWS, size_mb
-from lightning_modules.export.reading import parameters
+from lightning_modules.export.parity import size_mb
+from lightning_modules.export.speed import TIMED_ROWS, Run, compare_speed
 from lightning_modules.sampling import evenly
 from lightning_modules.text_files import read_json
 
@@ -117,7 +118,7 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
 
     A text is one row of a model; a question has as many as its context has windows.
     """
-    chosen = [requests[i] for i in evenly(len(requests), SPEED_ROWS)]
+    chosen = [requests[i] for i in evenly(len(requests), TIMED_ROWS)]
     runs: dict[str, Run] = {}
     names = {}
     for model, folder in models.items():
@@ -128,11 +129,8 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
             names[name] = (model, form)
             runs[name] = partial(_run, pipeline, [[row.ids for row in request.rows] for request in encoded])
     # Each model has token ids of its own for a request, so what is handed round are the requests' numbers.
-    taken = compare_speed(runs, [[i] for i in range(len(chosen))], repeats=3, seconds=60)
-    return {
-        names[name]: {"latency_ms_p50": speed.latency_ms_p50, "rows_per_second": speed.rows_per_second}
-        for name, speed in taken.items()
-    }
+    taken = compare_speed(runs, [[i] for i in range(len(chosen))], seconds=60)
+    return {names[name]: asdict(speed) for name, speed in taken.items()}
 
 
 def load(folder: Path, form: str) -> Pipeline[Any, Any, Any]:

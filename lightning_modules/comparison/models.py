@@ -6,9 +6,8 @@ from pathlib import Path
 
 from lightning_modules.comparison.figures import PIPELINES
 from lightning_modules.errors import UserError
-from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, load_checkpoint
+from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, export_folder, load_checkpoint
 from lightning_modules.export.files import FILES
-from lightning_modules.export.reading import export_folder
 from lightning_modules.labels import label_difference
 from lightning_modules.text_files import read_json
 

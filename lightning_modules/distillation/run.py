@@ -26,7 +26,7 @@ from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.distillation.distiller import Distiller
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
+from lightning_modules.evaluation.comparison_report import gains, print_table, write_comparison
 from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, load_checkpoint
 from lightning_modules.finish import best_checkpoint, evaluate, publish
 from lightning_modules.text_files import read_json, write_json
@@ -185,7 +185,7 @@ def compare(
         settings.name,
         rows,
         gains=gains(rows, DISTILLED, BASELINE),
-        facts={
+        details={
             "teacher": teacher.name,
             "seeds": list(settings.seeds),
             "test_rows": len(data.tables["test"].rows),
@@ -194,7 +194,7 @@ def compare(
             "chosen_seed": chosen[DISTILLED].seed,
         },
     )
-    print(as_text(rows))
+    print_table(rows)
     print(f"comparison: {folder / 'report' / 'comparison.html'}")
 
 

@@ -1,1 +1,1 @@
-"""Measures a trained classifier: metrics, gate, pictures and the report."""
+"""Measure a trained model and report it: metrics, errors, pictures and pages."""

@@ -1,31 +1,28 @@
-"""Writes what an evaluation of question answering found: figures and predictions as JSON, pictures, one HTML page."""
+"""Write the evaluation of question answering: metrics, errors and predictions as JSON, pictures, and one HTML page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_modules.evaluation.answer_errors import KINDS, described, errors_by_kind, excerpt
-from lightning_modules.evaluation.answer_plots import breakdown_picture
-from lightning_modules.evaluation.answers import Answered, answer_calibration, qa_metrics, write_predictions
-from lightning_modules.evaluation.drawing import Theme
-from lightning_modules.evaluation.evaluation_page import write_evaluation
-from lightning_modules.evaluation.plots import calibration_picture
+from lightning_modules.evaluation.page import write_evaluation
+from lightning_modules.evaluation.plots import breakdown_picture, calibration_picture
+from lightning_modules.evaluation.qa_errors import KINDS, error_row, errors_by_kind, excerpt
+from lightning_modules.evaluation.qa_metrics import Answered, answer_calibration, qa_metrics, write_predictions
 
-KEPT_ERRORS = 100  # of each kind, in errors.json
+SAVED_ERRORS = 100  # of each kind, in errors.json
 SHOWN_ERRORS = 8  # of each kind
-PICTURES = ("breakdown", "calibration")
 
 
 def write_qa_report(out: Path, name: str, answered: Sequence[Answered], *, extras: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes `metrics.json`, `errors.json`, `predictions.json`, the pictures and `report.html`; returns the metrics.
+    """Write `metrics.json`, `errors.json`, `predictions.json`, the pictures and `report.html`; return the metrics.
 
     Args:
         out, name: see `write_evaluation`.
         answered: the test questions with the model's answers.
-        extras: what the page tells beside the answers, as `metrics` of `write_evaluation`. Kept in `metrics.json`. And
-            `profile`: speed and memory, nested as they come.
-            `calibration`: the `temperature` of the scores, the `questions` that it was fitted on, and the calibration
-                error without it, `expected_calibration_error_before`.
+        extras: what else the page shows, as `metrics` of `write_evaluation`; all of it is added to `metrics.json`. And
+            `profile`: speed and memory, nested in any way.
+            `calibration`: the `temperature` of the scores, the number of `questions` that it was fitted on, and the
+                calibration error without it, `expected_calibration_error_before`.
 
     Returns:
         `qa_metrics` of `answered`, with `errors` (questions and share of each kind) and the extras.
@@ -37,21 +34,20 @@ def write_qa_report(out: Path, name: str, answered: Sequence[Answered], *, extra
     }
     metrics |= dict(extras)
 
-    def draw(theme: Theme) -> Iterator[tuple[str, bytes]]:
-        yield "breakdown", breakdown_picture(metrics["by"], theme)
-        yield "calibration", calibration_picture(answer_calibration(answered), theme)
-
+    pictures = {
+        "breakdown": breakdown_picture(metrics["by"]),
+        "calibration": calibration_picture(answer_calibration(answered)),
+    }
     write_evaluation(
         out,
         name,
         "qa_report.html.j2",
         metrics=metrics,
-        errors=[described(one) for ones in errors.values() for one in ones[:KEPT_ERRORS]],
-        draw=draw,
-        known=PICTURES,
+        errors=[error_row(one) for ones in errors.values() for one in ones[:SAVED_ERRORS]],
+        pictures=pictures,
         kinds=KINDS,
         examples={
-            kind: [{**described(one), "excerpt": excerpt(one)} for one in ones[:SHOWN_ERRORS]]
+            kind: [{**error_row(one), "excerpt": excerpt(one)} for one in ones[:SHOWN_ERRORS]]
             for kind, ones in errors.items()
         },
     )

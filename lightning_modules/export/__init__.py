@@ -1,1 +1,1 @@
-"""A trained model as files that need no training framework: ONNX, INT8, and how they compare."""
+"""Export a trained model as files that need no training framework, and compare them with torch."""

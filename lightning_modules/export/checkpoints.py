@@ -1,22 +1,25 @@
-"""Load a trained classifier back into torch by its name: a run of this project, or a transformers checkpoint."""
+"""Load trained models back: an exported folder of this project, or a transformers checkpoint of a classifier."""
 
 import hashlib
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from lightning_modules.errors import UserError
 from lightning_modules.export import files, int8
-from lightning_modules.export.reading import export_folder, load_classifier
-from lightning_modules.models.network import Network
+from lightning_modules.models.backbones import load_encoder
+from lightning_modules.models.network import Network, TextClassifier
 from lightning_modules.pretrained import load_pretrained, load_tokenizer_json
 from lightning_modules.settings import Export
-from lightning_modules.text_files import read_json
+from lightning_modules.text_files import read_json, write_json
 
 
 class PretrainedClassifier(Network):
@@ -102,15 +105,17 @@ def export_checkpoint(checkpoint: Checkpoint, folder: Path, max_length: int) -> 
     network.cpu().model.save_pretrained(folder / "hf")
     files.write_onnx(network, folder / files.FP32, Export().opset)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
-    files.write_labels(folder, checkpoint.labels, ())
+    write_json(folder / "labels.json", {"labels": list(checkpoint.labels)})
     (folder / "tokenizer.json").write_text(checkpoint.tokenizer_json, encoding="utf-8")
     length = {"max_length": limited_length(network, max_length)}
-    files.write_metadata(
-        folder,
-        files.facts(
-            name=folder.name, version="1.0", task="text-classification", backbone=checkpoint.name, of_task=length
-        ),
+    metadata = files.model_metadata(
+        name=folder.name,
+        version="1.0",
+        task="text-classification",
+        backbone=checkpoint.name,
+        task_metadata=length,
     )
+    files.write_metadata(folder, metadata)
     return folder
 
 
@@ -151,3 +156,33 @@ def _from_hub_layout(name: str, role: str) -> Checkpoint:
     labels = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
     network = PretrainedClassifier(model)
     return Checkpoint(name, network, labels, load_tokenizer_json(name), model.config.to_json_string())
+
+
+def export_folder(run: Path) -> Path | None:
+    """Return `<run>/export`, or the folder itself if it is an exported one, or None if there is neither."""
+    return next((folder for folder in (run / "export", run) if (folder / "metadata.json").is_file()), None)
+
+
+def load_classifier(folder: Path) -> TextClassifier:
+    """Return the classifier of an exported folder with its weights, in fp32 and in eval mode."""
+    metadata, names = read_json(folder / "metadata.json"), read_json(folder / "labels.json")
+    network = TextClassifier(
+        load_encoder(str(folder.resolve() / "hf")),
+        len(names["labels"]),
+        len(names.get("complexity_labels", [])),
+        metadata["pooling"],
+        metadata["layer_norm"],
+    )
+    heads = load_file(folder / "hf" / "heads.safetensors")
+    network.load_state_dict(network.state_dict() | heads)
+    return network.eval()
+
+
+def parameters(folder: Path) -> int:
+    """Return the number of weights of an exported folder, heads included; only the files' headers are read."""
+    total = 0
+    for path in (folder / "hf").glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # no mapping
+        total += sum(math.prod(shape) for shape in shapes)
+    return total

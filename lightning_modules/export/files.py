@@ -1,7 +1,7 @@
-"""A trained model as files that need neither Lightning nor a training framework.
+"""Write a trained model as files that need neither Lightning nor a training framework.
 
 The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
-model_fp16.pt2, tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and what a task has of its own
+model_fp16.pt2, tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and the task's own files
 (labels.json).
 """
 
@@ -24,13 +24,13 @@ from handlers.integrity import sha256
 from handlers.pipelines.base import FP32_FILE, GPU_FILE, MODEL_FILE, Pipeline
 from lightning_modules.models.network import Network, SpanExtractor
 from lightning_modules.sampling import evenly
+from lightning_modules.tasks.task import GOLDEN_REQUESTS
 from lightning_modules.text_files import write_json
 
 FP32, INT8 = FP32_FILE, MODEL_FILE
-FILES = {"fp32": FP32, "int8": INT8}  # of the forms that are served on a CPU
+FILES = {"fp32": FP32, "int8": INT8}  # by form
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
-GOLDEN_ROWS = 32
-# What transformers calls the special tokens, and their names in vocabularies like BERT's and like RoBERTa's.
+# Names of special tokens in transformers, and in vocabularies like BERT's and like RoBERTa's.
 SPECIAL_TOKENS = {
     "pad_token": ("[PAD]", "<pad>"),
     "unk_token": ("[UNK]", "<unk>"),
@@ -41,7 +41,7 @@ SPECIAL_TOKENS = {
 
 
 class _Outputs(nn.Module):
-    """The network with its outputs as a tuple, which is what an ONNX graph has."""
+    """Return the network's outputs as a tuple, as an ONNX graph does."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Outputs(nn.Module):
 
 
 def write_model(folder: Path, network: Network, tokenizer_json: str, *, max_length: int, opset: int) -> None:
-    """Writes the weights in all forms, and the tokenizer, without the padding and truncation stored in it."""
+    """Write the weights as fp32 ONNX, fp16 and for transformers, and the tokenizer without padding and truncation."""
     network = network.eval().float().cpu()
     write_onnx(network, folder / FP32, opset)
     write_fp16(network, folder / GPU_FILE)
@@ -61,10 +61,10 @@ def write_model(folder: Path, network: Network, tokenizer_json: str, *, max_leng
 
 
 def write_onnx(network: Network, path: Path, opset: int) -> None:
-    """fp32 ONNX with free row and token counts; outputs named as the network's."""
+    """Write fp32 ONNX with free row and token counts; its outputs are named as the network's."""
     attention = network.encoder.config._attn_implementation
     network.encoder.set_attn_implementation("eager")
-    # Two tensors: one given twice would become one input.
+    # Two tensors: one tensor passed twice would become one input.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
     rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
     with warnings.catch_warnings():
@@ -85,7 +85,7 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
 
 
 def write_fp16(network: Network, path: Path) -> None:
-    """A program of torch.export in half precision, with free row and token counts; it gives the network's dict."""
+    """Write a torch.export program in half precision, with free row and token counts; it returns the network's dict."""
     half = _halved(network)
     if half.encoder._supports_sdpa:  # a GPU has fused kernels of it
         half.encoder.set_attn_implementation("sdpa")
@@ -101,21 +101,21 @@ def write_fp16(network: Network, path: Path) -> None:
 
 
 def _halved(network: Network) -> Network:
-    """A copy with fp16 weights; what a backbone computes itself stays fp32, as rounded frequencies turn positions."""
+    """Return a copy with fp16 weights; computed buffers stay fp32, as rounded frequencies would turn positions."""
     half = copy.deepcopy(network).half()
     weights = network.state_dict()
     for name, values in network.named_buffers():
         if name not in weights:
-            module, _, own = name.rpartition(".")
-            setattr(half.get_submodule(module), own, values)
+            module, _, buffer = name.rpartition(".")
+            setattr(half.get_submodule(module), buffer, values)
     return half
 
 
 def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length: int) -> None:
-    """The weights and the tokenizer for transformers' `from_pretrained`; it truncates to `max_length` tokens.
+    """Write weights and tokenizer for transformers' `from_pretrained`; the tokenizer truncates to `max_length` tokens.
 
-    Question answering as `AutoModelForQuestionAnswering`; a classifier's encoder as `AutoModel`, its pooling and heads,
-    for which transformers has no class, as `heads.safetensors`.
+    A model for questions loads as `AutoModelForQuestionAnswering`. A classifier's encoder loads as `AutoModel`; its
+    pooling and heads, for which transformers has no class, are in `heads.safetensors`.
     """
     if isinstance(network, SpanExtractor):
         network.as_transformers().save_pretrained(folder)
@@ -135,7 +135,7 @@ def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length:
 
 
 def plain_tokenizer(tokenizer_json: str) -> Tokenizer:
-    """The tokenizer without stored padding and truncation: a backbone may have been published with 128 tokens."""
+    """Return the tokenizer without stored padding and truncation: a backbone may be published with 128 tokens."""
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -143,39 +143,35 @@ def plain_tokenizer(tokenizer_json: str) -> Tokenizer:
 
 
 def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
-    """Those of `SPECIAL_TOKENS` that the vocabulary has."""
-    found = {
+    """Return the `SPECIAL_TOKENS` that the vocabulary has, by their names in transformers."""
+    tokens = {
         role: next((name for name in names if tokenizer.token_to_id(name) is not None), None)
         for role, names in SPECIAL_TOKENS.items()
     }
-    return {role: name for role, name in found.items() if name is not None}
+    return {role: name for role, name in tokens.items() if name is not None}
 
 
-def write_labels(folder: Path, labels: Sequence[str], complexity_labels: Sequence[str]) -> None:
-    """`labels.json`: names in the order of the logits."""
-    content = {"labels": list(labels)} | ({"complexity_labels": list(complexity_labels)} if complexity_labels else {})
-    write_json(folder / "labels.json", content)
-
-
-def write_golden(folder: Path, task: type[Pipeline[Any, Any, Any]], requests: Sequence[Mapping[str, Any]]) -> None:
-    """`golden.json`: requests of real rows with the answers of INT8 (`response`) and of `fp32`, each alone."""
-    forms = {"response": task.load(folder, model_file=INT8), "fp32": task.load(folder, model_file=FP32)}
-    picked = [dict(requests[i]) for i in evenly(len(requests), GOLDEN_ROWS)]
+def write_golden(folder: Path, pipeline: type[Pipeline[Any, Any, Any]], requests: Sequence[Mapping[str, Any]]) -> None:
+    """Write `golden.json`: some of the requests, each with the answers of INT8 (`response`) and fp32 to it alone."""
+    forms = {"response": pipeline.load(folder, model_file=INT8), "fp32": pipeline.load(folder, model_file=FP32)}
+    chosen = [dict(requests[i]) for i in evenly(len(requests), GOLDEN_REQUESTS)]
     golden = [
-        {"request": request, **{form: pipeline.predict([request])[0] for form, pipeline in forms.items()}}
-        for request in picked
+        {"request": request, **{form: loaded.predict([request])[0] for form, loaded in forms.items()}}
+        for request in chosen
     ]
     write_json(folder / "golden.json", golden)
 
 
-def facts(*, name: str, version: str, task: str, backbone: str, of_task: Mapping[str, Any]) -> dict[str, Any]:
-    """What `metadata.json` says of the model, without its figures and files."""
+def model_metadata(
+    *, name: str, version: str, task: str, backbone: str, task_metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of `metadata.json`, but for the metrics and the files."""
     return {
         "name": name,
         "version": version,
         "task": task,
         "backbone": backbone,
-        **of_task,
+        **task_metadata,
         "libraries": {library: metadata.version(library) for library in LIBRARIES},
         "git_commit": git_commit(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -183,7 +179,7 @@ def facts(*, name: str, version: str, task: str, backbone: str, of_task: Mapping
 
 
 def write_metadata(folder: Path, content: Mapping[str, Any]) -> None:
-    """`metadata.json`: the content with size and sha256 of every file beside it."""
+    """Write `metadata.json`: the content, and size and sha256 of every file beside it."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "metadata.json")
     sizes = {path.name: path.stat().st_size for path in files}
     write_json(
@@ -192,12 +188,12 @@ def write_metadata(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def weights_mb(folder: Path) -> float:
-    """Size of the torch weights, encoder and heads, in MB."""
+    """Return the size of the torch weights, encoder and heads, in MB."""
     return round(sum(path.stat().st_size for path in (folder / "hf").glob("*.safetensors")) / 1e6, 2)
 
 
 def git_commit() -> str | None:
-    """The commit that the code stands at; None outside a git checkout."""
+    """Return the commit of this code, or None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

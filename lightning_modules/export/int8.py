@@ -1,4 +1,4 @@
-"""INT8 forms of an fp32 ONNX model: `METHODS` in the order in which an export tries them."""
+"""Quantise an fp32 ONNX model to INT8; an export tries `METHODS` in their order."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +10,14 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-# Weights of fewer columns stay in fp32: the heads, which cost nothing.
-LEAST_COLUMNS = 16
-# Activations as unsigned bytes around 128, which is what processors multiply fastest with signed weights.
+# Weights of fewer columns stay fp32: the heads, which cost nothing.
+MIN_COLUMNS = 16
+# Activations are unsigned bytes around 128: these are what processors multiply fastest with signed weights.
 LEVELS, ZERO = 127, 128
 
 
 def write_int8(source: Path, target: Path, method: str) -> None:
-    """Writes `target` from the fp32 model `source`, by one of `METHODS`."""
+    """Write `target` from the fp32 model `source` by one of `METHODS`."""
     model = onnx.load(source)
     # The exporter's stored shapes contradict those that the quantiser infers.
     del model.graph.value_info[:]
@@ -26,11 +26,11 @@ def write_int8(source: Path, target: Path, method: str) -> None:
 
 
 def _per_token(model: onnx.ModelProto) -> None:
-    """Weights INT8 with a scale a column, activations INT8 with a scale a token (ZeroQuant, Yao et al. 2022).
+    """Quantise weights with a scale per column, activations with a scale per token (ZeroQuant, Yao et al. 2022).
 
-    As fast as ONNX Runtime's own dynamic form, which has one scale for all tokens of a micro-batch, where a few large
-    ones take the precision of all others: on SQuAD it kept 90 % of fp32's answers, this one 95 %. And a row's answer
-    does not depend on its neighbours.
+    This is as fast as ONNX Runtime's own dynamic form, which has one scale for all tokens of a micro-batch, so that a
+    few large ones take the precision of all others: on SQuAD it kept 90 % of fp32's answers, this one 95 %. And a row's
+    answer does not depend on its neighbours.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -62,7 +62,7 @@ def _per_token(model: onnx.ModelProto) -> None:
 
 
 def _blockwise(model: onnx.ModelProto) -> None:
-    """Weights and activations INT8 in blocks of 32 along a row: closer to fp32, at about half the speed."""
+    """Quantise weights and activations in blocks of 32 along a row: closer to fp32, at about half the speed."""
     settings = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
     quantiser = MatMulNBitsQuantizer(model, algo_config=settings)
     quantiser.process()
@@ -73,11 +73,11 @@ METHODS: dict[str, Callable[[onnx.ModelProto], None]] = {"per_token": _per_token
 
 
 def _is_wide(weight: onnx.TensorProto | None) -> bool:
-    return weight is not None and len(weight.dims) == 2 and weight.dims[1] >= LEAST_COLUMNS
+    return weight is not None and len(weight.dims) == 2 and weight.dims[1] >= MIN_COLUMNS
 
 
 def _quantised_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
-    """Nodes from `tokens`, [..., dim], to `<tokens>_int8` and each token's `largest` absolute value, [..., 1].
+    """Return nodes from `tokens`, [..., dim], to `<tokens>_int8` and each token's `largest` absolute value, [..., 1].
 
     A token of zeros alone is divided by 0; whatever byte that becomes, its product is multiplied by 0 again.
     """
@@ -94,7 +94,7 @@ def _quantised_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
 
 
 def _quantised_weight(weight: onnx.TensorProto) -> list[onnx.TensorProto]:
-    """`<name>_int8` [inputs, columns], and `<name>_scale` [columns]."""
+    """Return `<name>_int8` [inputs, columns] and `<name>_scale` [columns]."""
     values = numpy_helper.to_array(weight)
     scale = np.abs(values).max(axis=0) / LEVELS
     scale[scale == 0] = 1

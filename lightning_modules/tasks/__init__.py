@@ -1,1 +1,1 @@
-"""What evaluation and export have to know of a task."""
+"""Tell evaluation and export what is particular to a task."""

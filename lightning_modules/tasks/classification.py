@@ -1,4 +1,4 @@
-"""Text classification, evaluated and exported."""
+"""Evaluate and export text classification."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,24 +11,22 @@ from numpy.typing import NDArray
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.text.scores import softmax
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.evaluation.baseline import baseline_figures
-from lightning_modules.evaluation.metrics import Predictions, classification_metrics
-from lightning_modules.evaluation.report import write_report
-from lightning_modules.export import files
+from lightning_modules.evaluation.classification_metrics import Predictions, baseline_metrics, classification_metrics
+from lightning_modules.evaluation.classification_report import write_classification_report
 from lightning_modules.labels import IGNORED
 from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import TextClassifier
 from lightning_modules.settings import Export
-from lightning_modules.tasks.task import Outputs, Row, Task, missed_by_few
+from lightning_modules.tasks.task import Outputs, Row, Task, exceeds
 
 AGREEMENTS = {"logits": "agreement", "complexity_logits": "complexity_agreement"}
 
 
 class ClassificationTask(Task):
-    """The label head is what is judged; the complexity head's figures are told."""
+    """Gate and limits are on the label head; the complexity head is only reported."""
 
     kind = "text-classification"
-    gated = ("accuracy", "macro_f1")
+    gate_metrics = ("accuracy", "macro_f1")
     pipeline = ClassificationPipeline
 
     network: TextClassifier
@@ -41,10 +39,10 @@ class ClassificationTask(Task):
         self.targets = np.asarray(data.tokenised["test"]["target"])
 
     def calibrate(self, run: Callable[[list[list[int]]], Outputs]) -> None:
-        """The scores are the softmax as it is."""
+        """Do nothing: the scores are the plain softmax."""
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         encoder = self.data.encoder
         return {
             "pooling": self.network.pool.kind,
@@ -54,42 +52,46 @@ class ClassificationTask(Task):
             "preprocessing": {"max_length": encoder.max_length, "max_characters": encoder.max_characters},
         }
 
-    def write_files(self, folder: Path) -> None:
-        files.write_labels(folder, self.data.labels, self.data.complexity_labels)
+    def files(self) -> dict[str, Any]:
+        """Return `labels.json`: names in the order of the logits."""
+        labels = {"labels": self.data.labels, "complexity_labels": self.data.complexity_labels}
+        return {"labels.json": {key: list(names) for key, names in labels.items() if names}}
 
     def requests(self) -> Sequence[dict[str, Any]]:
         return [{"text": text} for text in self.data.tables["test"].rows["text"][:]]
 
-    def figures(self, outputs: Outputs) -> dict[str, float]:
+    def metrics(self, outputs: Outputs) -> dict[str, float]:
         return classification_metrics(self._labelled(outputs))
 
-    def quality(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
-        return label_quality(outputs, reference, self.targets[rows])
+    def form_metrics(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
+        return label_metrics(outputs, reference, self.targets[rows])
 
     def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
-        return missed_label_bounds(int8, torch, settings)
+        return missed_label_limits(int8, torch, settings)
 
     def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
         levels = self.data.complexity_labels
         rated = bool(levels) and max(self.data.tokenised["test"]["complexity_target"]) != IGNORED
         complexity = self._predictions(outputs["complexity_logits"], levels, "complexity_target") if rated else None
         tables = self.data.tables
-        baseline = baseline_figures(tables["train"].rows, tables["test"].rows)
-        write_report(folder, name, self._labelled(outputs), complexity, extras={**extras, "baseline": baseline})
+        baseline = baseline_metrics(tables["train"].rows, tables["test"].rows)
+        write_classification_report(
+            folder, name, self._labelled(outputs), complexity, extras={**extras, "baseline": baseline}
+        )
 
     def _labelled(self, outputs: Outputs) -> Predictions:
         return self._predictions(outputs["logits"], self.data.labels, "target")
 
     def _predictions(self, logits: Sequence[NDArray[np.float32]], labels: tuple[str, ...], target: str) -> Predictions:
-        """Test rows that have this target, with a head's answers."""
+        """Return a head's answers to the test rows that have this target."""
         targets = np.asarray(self.data.tokenised["test"][target])
         known = np.flatnonzero(targets != IGNORED)
         texts = self.data.tables["test"].rows.select(known)["text"]
         return Predictions(list(texts), list(labels), targets[known], softmax(np.stack(logits)[known]))
 
 
-def label_quality(outputs: Outputs, reference: Outputs, targets: NDArray[np.int64]) -> Row:
-    """`accuracy`, `agreement` and, with that head, `complexity_agreement`: the share of rows with torch's label."""
+def label_metrics(outputs: Outputs, reference: Outputs, targets: NDArray[np.int64]) -> Row:
+    """Return `rows`, `accuracy`, and the share of rows with torch's label: `agreement`, `complexity_agreement`."""
     best = {name: np.stack(values).argmax(axis=1) for name, values in outputs.items()}
     same = {name: best[name] == np.stack(values).argmax(axis=1) for name, values in reference.items()}
     return {
@@ -99,15 +101,15 @@ def label_quality(outputs: Outputs, reference: Outputs, targets: NDArray[np.int6
     }
 
 
-def missed_label_bounds(int8: Row, torch: Row, settings: Export) -> list[str]:
-    """One sentence for each bound that INT8 misses; they are on the label, not on the complexity."""
+def missed_label_limits(int8: Row, torch: Row, settings: Export) -> list[str]:
+    """Return one sentence for each limit that INT8 misses."""
     misses = []
-    if missed_by_few(1 - int8["agreement"], 1 - settings.min_agreement, int8["rows"]):
+    if exceeds(1 - int8["agreement"], 1 - settings.min_agreement, int8["rows"]):
         misses.append(
             f"it keeps torch's label on {int8['agreement']:.4f} of {int8['rows']} rows, "
             f"less than export.min_agreement {settings.min_agreement}"
         )
     loss = torch["accuracy"] - int8["accuracy"]
-    if missed_by_few(loss, settings.max_accuracy_loss, int8["rows"]):
+    if exceeds(loss, settings.max_accuracy_loss, int8["rows"]):
         misses.append(f"it loses {loss:.4f} accuracy, more than export.max_accuracy_loss {settings.max_accuracy_loss}")
     return misses

@@ -1,4 +1,4 @@
-"""What evaluation and export have to know of a task: one subclass a task, made from a trained model and its data."""
+"""Define what evaluation and export ask of a task; each task is one subclass."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +13,26 @@ from lightning_modules.models.network import Network
 from lightning_modules.sampling import evenly
 from lightning_modules.settings import Export
 
+GOLDEN_REQUESTS = 32  # in golden.json, at most
+
 Row = dict[str, Any]
-# Of each row, by output name: [classes], or [tokens] without those of padding.
+# By output name, one array for each row: [classes], or [tokens] without padding.
 Outputs = Mapping[str, Sequence[NDArray[np.float32]]]
 
 
 class Task(ABC):
-    """`network` answers `rows`, the token ids of the test part."""
+    """Evaluate and export a trained model on the test part of its data.
 
-    # `task` of metadata.json
+    Attributes:
+        kind: `task` of metadata.json.
+        gate_metrics: names of the metrics that a `Gate` may require.
+        pipeline: class that serves the model.
+        rows: token ids of the test part, [rows][tokens].
+        tokenizer_json: text of the tokenizer's file.
+    """
+
     kind: ClassVar[str]
-    # What the gate may ask for, with the names of `Gate`.
-    gated: ClassVar[tuple[str, ...]]
+    gate_metrics: ClassVar[tuple[str, ...]]
     pipeline: ClassVar[type[Pipeline[Any, Any, Any]]]
 
     network: Network
@@ -33,46 +41,46 @@ class Task(ABC):
 
     @abstractmethod
     def __init__(self, model: Any, data: Any) -> None:
-        """Of a trained model and the data module that it was trained on."""
+        """Take a trained model and the data module that it was trained on."""
 
     @abstractmethod
     def calibrate(self, run: Callable[[list[list[int]]], Outputs]) -> None:
-        """Fits on the validation part what turns logits into scores; `run` gives the outputs of rows of token ids."""
+        """Fit on the validation part what turns logits into scores; `run` returns the outputs of rows of token ids."""
 
     @property
     @abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """What the task adds to metadata.json."""
+    def metadata(self) -> dict[str, Any]:
+        """The task's part of metadata.json."""
 
     @abstractmethod
-    def write_files(self, folder: Path) -> None:
-        """Files of the exported folder that are the task's own."""
+    def files(self) -> dict[str, Any]:
+        """Return the task's own JSON files of the exported folder: content by file name."""
 
     @abstractmethod
     def requests(self) -> Sequence[dict[str, Any]]:
-        """Test rows as clients would send them."""
+        """Return test rows as clients would send them, to choose golden requests from."""
 
     @abstractmethod
-    def figures(self, outputs: Outputs) -> dict[str, float]:
-        """Those of `gated`, on all test rows."""
+    def metrics(self, outputs: Outputs) -> dict[str, float]:
+        """Return at least `gate_metrics`, on all test rows."""
 
-    def checked(self, limit: int) -> list[int]:
-        """Numbers of the rows, `limit` at most, on which forms are compared: of all the part, which may be sorted."""
+    def sample(self, limit: int) -> list[int]:
+        """Return the numbers of at most `limit` test rows to compare forms on, spread evenly: a file may be sorted."""
         return evenly(len(self.rows), limit)
 
     @abstractmethod
-    def quality(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
-        """Figures of one form on the rows of these numbers, and its agreement with torch's."""
+    def form_metrics(self, outputs: Outputs, reference: Outputs, rows: Sequence[int]) -> Row:
+        """Return the metrics of one form, and its agreement with torch's outputs, on the rows of these numbers."""
 
     @abstractmethod
     def missed_int8(self, int8: Row, torch: Row, settings: Export) -> list[str]:
-        """One sentence for each bound that the INT8 form misses; `quality` of both."""
+        """Return one sentence for each limit that INT8 misses; both rows are `form_metrics`."""
 
     @abstractmethod
     def report(self, folder: Path, name: str, outputs: Outputs, extras: Mapping[str, Any]) -> None:
-        """Writes the evaluation's figures, pictures and page."""
+        """Write metrics, pictures and the page of the evaluation into a folder."""
 
 
-def missed_by_few(loss: float, bound: float, rows: int) -> bool:
-    """Whether a share of the rows is above its bound. On few rows a single one can be: one is always accepted."""
-    return loss > max(bound, 1.5 / rows) + 1e-9
+def exceeds(loss: float, limit: float, rows: int) -> bool:
+    """Return whether a share of the rows is above its limit; a single row is always accepted, few rows or many."""
+    return loss > max(limit, 1.5 / rows) + 1e-9

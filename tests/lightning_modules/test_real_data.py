@@ -11,7 +11,7 @@ from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.table_files import Columns
 from lightning_modules.data.tables import read_table
-from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.evaluation.classification_metrics import baseline_metrics
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(
@@ -33,7 +33,7 @@ def test_clinc150_is_read_whole_and_fits_the_models_length() -> None:
 def test_the_baseline_on_sst2_is_what_the_literature_gives_bags_of_words() -> None:
     data = ClassificationData(str(FOLDER / "sst2_train.csv.gz"), test_file=str(FOLDER / "sst2_dev.csv.gz"))
     assert data.labels == ("negative", "positive")
-    assert 0.77 < baseline_figures(data.tables["train"].rows, data.tables["test"].rows)["accuracy"] < 0.85
+    assert 0.77 < baseline_metrics(data.tables["train"].rows, data.tables["test"].rows)["accuracy"] < 0.85
 
 
 def test_squad_is_read_whole() -> None:

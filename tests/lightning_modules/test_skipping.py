@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from lightning_modules import cli, skipping
-from lightning_modules.evaluation.figures import run_figures
+from lightning_modules.evaluation.run_metrics import run_metrics
 from tests.support.topics import topics_options, write_topics
 
 Arguments = Callable[..., list[str]]
@@ -52,18 +52,18 @@ def test_a_disabled_fit_leaves_a_record_and_a_later_one_removes_it(
     assert [path.name for path in run.iterdir()] == ["skipped.json"]
     record = json.loads((run / "skipped.json").read_text())
     assert (record["name"], record["stage"], record["why"]) == ("topics", "fit", "enable is false")
-    assert run_figures(run) == record["metrics"] == NULLS
+    assert run_metrics(run) == record["metrics"] == NULLS
 
     assert run_cli(arguments("fit")) == 0
     assert not (run / "skipped.json").exists()
-    figures = run_figures(run)
+    figures = run_metrics(run)
     assert figures["torch"]["accuracy"] == json.loads((run / "report" / "metrics.json").read_text())["accuracy"]
     exported = (run / "export" / "metadata.json").read_bytes()
 
     # The export stays where it is, and is not taken for that of the skipped run.
     assert run_cli(arguments("fit", "--enable=false")) == 0
     assert (run / "export" / "metadata.json").read_bytes() == exported
-    assert run_figures(run) == NULLS
+    assert run_metrics(run) == NULLS
 
 
 def test_require_cuda_skips_where_there_is_none(

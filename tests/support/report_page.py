@@ -1,4 +1,4 @@
-"""Reads a report's page as a browser would."""
+"""Read a report's page as a browser would."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ HOSTILE = '<script>alert("x")</script><img src="https://example.org/x.png" onerr
 
 
 class Page(HTMLParser):
-    """The elements of a page, its texts, and everything it would load."""
+    """Collect the elements of a page, its texts, and everything it would load."""
 
     def __init__(self, page):
         super().__init__()

@@ -1,6 +1,6 @@
-"""A tiny real backbone and a tiny real exported model: two layers, seeded random weights, the project's own exporter.
+"""Write a tiny real backbone and a tiny real exported model: two layers, seeded random weights, the real exporter.
 
-It answers in milliseconds what a trained export answers.
+It answers in milliseconds, with the fields of a trained export.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from handlers.pipelines.base import Pipeline
 from handlers.pipelines.classification import ClassificationPipeline
 from lightning_modules.export import files, int8
 from lightning_modules.models.network import TextClassifier
+from lightning_modules.text_files import write_json
 
 LABELS = ["code_generation", "conversation", "summarization", "translation"]
 COMPLEXITY_LABELS = ["low", "medium", "high"]
@@ -41,7 +42,7 @@ SENTENCES = [
 
 
 def tiny_encoder(vocabulary: int, layers: int = 2, width: int = 32) -> DistilBertModel:
-    """Seeded random weights."""
+    """Return an encoder with seeded random weights."""
     torch.manual_seed(0)
     return DistilBertModel(
         DistilBertConfig(
@@ -51,7 +52,7 @@ def tiny_encoder(vocabulary: int, layers: int = 2, width: int = 32) -> DistilBer
 
 
 def write_tiny_backbone(folder: Path) -> Path:
-    """A local folder that looks like a hub snapshot: config, weights, tokenizer."""
+    """Write a folder that looks like a hub snapshot: config, weights, tokenizer."""
     tokenizer = tiny_tokenizer()
     encoder = tiny_encoder(tokenizer.get_vocab_size())
     files.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder, max_length=64)
@@ -61,7 +62,7 @@ def write_tiny_backbone(folder: Path) -> Path:
 
 
 def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = True) -> Path:
-    """Writes the export folder, `runs/<name>/export` by its contract, and returns it."""
+    """Write an exported folder, as `runs/<name>/export` is, and return it."""
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     levels = COMPLEXITY_LABELS if complexity else []
@@ -71,26 +72,32 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
             nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
     files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
-    files.write_labels(folder, LABELS, levels)
-    of_task = {"max_length": MAX_LENGTH, "labels": LABELS}
+    labels = {"labels": LABELS} | ({"complexity_labels": levels} if complexity else {})
+    write_json(folder / "labels.json", labels)
+    task_metadata = {"max_length": MAX_LENGTH, "labels": LABELS}
     requests = [{"text": sentence} for sentence in SENTENCES]
-    return finish_tiny_export(folder, name, "text-classification", of_task, ClassificationPipeline, requests)
+    return finish_tiny_export(folder, name, "text-classification", task_metadata, ClassificationPipeline, requests)
 
 
 def finish_tiny_export(
-    folder: Path, name: str, task: str, of_task: dict[str, Any], pipeline: type[Pipeline[Any, Any, Any]], requests: Any
+    folder: Path,
+    name: str,
+    task: str,
+    task_metadata: dict[str, Any],
+    pipeline: type[Pipeline[Any, Any, Any]],
+    requests: Any,
 ) -> Path:
-    """Adds what every exported folder has."""
-    facts = files.facts(name=name, version="1.0", task=task, backbone="random", of_task=of_task)
-    facts["created"] = "2024-01-02T03:04:05+00:00"
-    files.write_metadata(folder, facts)
+    """Add the golden requests and the metadata."""
+    metadata = files.model_metadata(name=name, version="1.0", task=task, backbone="random", task_metadata=task_metadata)
+    metadata["created"] = "2024-01-02T03:04:05+00:00"
+    files.write_metadata(folder, metadata)
     files.write_golden(folder, pipeline, requests)
-    files.write_metadata(folder, facts)
+    files.write_metadata(folder, metadata)
     return folder
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """A WordPiece of the sentences' words and of single characters; it has a stored padding to be switched off."""
+    """Return a WordPiece of the sentences' words and of single characters, with a stored padding to be switched off."""
     words = sorted({word for sentence in SENTENCES for word in re.findall(r"\w+|[^\w\s]", sentence.lower())})
     pieces = [prefix + character for character in "abcdefghijklmnopqrstuvwxyz0123456789" for prefix in ("", "##")]
     names = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces, *words])

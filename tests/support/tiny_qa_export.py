@@ -18,14 +18,14 @@ QUESTIONS = ["what is the capital of australia?", "how do you say good morning",
 
 
 def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
-    """Writes the export folder, `runs/<name>/export` by its contract, and returns it."""
+    """Write an exported folder, as `runs/<name>/export` is, and return it."""
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     network = SpanExtractor(tiny_encoder(tokenizer.get_vocab_size()))
     nn.init.normal_(network.head.weight, std=0.5)  # wide, for different answers
     files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
-    of_task = {
+    task_metadata = {
         "max_length": MAX_LENGTH,
         "doc_stride": DOC_STRIDE,
         "max_question_length": MAX_QUESTION_LENGTH,
@@ -33,4 +33,4 @@ def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
         "n_best": 20,
     }
     requests = [{"question": question, "context": CONTEXT} for question in QUESTIONS]
-    return finish_tiny_export(folder, name, "question-answering", of_task, QuestionAnsweringPipeline, requests)
+    return finish_tiny_export(folder, name, "question-answering", task_metadata, QuestionAnsweringPipeline, requests)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning_modules.export import files
 from lightning_modules.models.network import TextClassifier
+from lightning_modules.text_files import write_json
 from tests.support.tiny_export import tiny_encoder, tiny_tokenizer
 
 
@@ -17,8 +18,8 @@ def tiny_network(layers: int = 6, width: int = 32) -> TextClassifier:
 
 def write_tiny_teacher(folder: Path, labels: Sequence[str], network: TextClassifier, tokenizer_json: str) -> Path:
     files.write_hf(network, tokenizer_json, folder / "hf", max_length=64)
-    files.write_labels(folder, labels, ("low", "high"))
-    facts = {"task": "text-classification", "labels": labels, "pooling": "attention", "layer_norm": True}
-    (folder / "metadata.json").write_text(json.dumps(facts))
+    write_json(folder / "labels.json", {"labels": list(labels), "complexity_labels": ["low", "high"]})
+    metadata = {"task": "text-classification", "labels": labels, "pooling": "attention", "layer_norm": True}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
     (folder / "tokenizer.json").write_text(tokenizer_json)
     return folder

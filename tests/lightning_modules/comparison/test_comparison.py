@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lightning_modules.comparison.figures import speeds, spread
-from lightning_modules.evaluation.comparison_report import as_text, gains, write_comparison
+from lightning_modules.evaluation.comparison_report import gains, print_table, write_comparison
 from tests.support.report_page import HOSTILE, Page
 
 FORMS = ("fp32", "int8")  # that are compared
@@ -52,22 +52,29 @@ def test_a_gain_is_told_with_whether_it_is_above_the_larger_deviation(rows: list
 
 
 def test_the_page_tells_every_model_with_its_deviation(rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    facts = {"test_rows": 500, "teacher": HOSTILE}
-    write_comparison(tmp_path, "student", rows, gains=gains(rows, "distilled", "baseline"), facts=facts)
+    details = {"test_rows": 500, "teacher": HOSTILE}
+    write_comparison(tmp_path, "student", rows, gains=gains(rows, "distilled", "baseline"), details=details)
     page = Page((tmp_path / "comparison.html").read_text())
     assert "93.00 ± 0.60" in page.text
     assert "+2.00 points of accuracy; more than one standard deviation" in page.text
     assert "500 test rows" in page.text
     assert not page.handlers
     assert json.loads((tmp_path / "comparison.json").read_text())["models"] == rows
-    write_comparison(tmp_path, "any models", rows[:2], gains={}, facts=facts)
+    write_comparison(tmp_path, "any models", rows[:2], gains={}, details=details)
     assert "Distilled" not in Page((tmp_path / "comparison.html").read_text()).text
 
 
-def test_the_terminals_table_is_aligned(rows: list[dict[str, Any]]) -> None:
-    lines = as_text(rows).splitlines()
+def test_a_table_in_a_file_is_plain_aligned_and_never_wrapped(
+    rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows[0]["model"] = "[bold]teacher[/bold]" * 10
+    print_table(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(rows)
     assert len({len(line) for line in lines}) == 1
+    assert lines[1].startswith(rows[0]["model"])
     assert "17,000,000" in lines[1]
+    assert all(line.isascii() for line in lines if "±" not in line)
 
 
 def test_every_model_and_form_is_timed(tiny_export: Path) -> None:

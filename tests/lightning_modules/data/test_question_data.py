@@ -260,7 +260,7 @@ def test_a_validation_batch_has_all_windows_of_its_questions_and_their_best_answ
     assert all(answer == references[0] for answer, references in answered)
 
 
-def test_a_validation_batch_has_few_windows_however_long_the_contexts(tmp_path: Path, tiny_backbone: Path) -> None:
+def test_a_validation_batch_has_short_questions_however_long_the_contexts(tmp_path: Path, tiny_backbone: Path) -> None:
     long = str(write_squad(tmp_path / "long.json", words=9))
     data = question_data(tmp_path, tiny_backbone, val_file=long, batch_size=8)
     assert 16 > max(map(len, data.windows_of["val"])) > 8

@@ -10,8 +10,7 @@ from torch.nn.functional import cross_entropy, kl_div
 from lightning_modules.distillation.distiller import Distiller, soft_loss
 from lightning_modules.errors import UserError
 from lightning_modules.export import files
-from lightning_modules.export.checkpoints import student_backbone
-from lightning_modules.export.reading import load_classifier, parameters
+from lightning_modules.export.checkpoints import load_classifier, parameters, student_backbone
 from lightning_modules.labels import IGNORED
 from lightning_modules.models.backbones import encoder_layers, load_encoder
 from tests.support.tiny_export import tiny_tokenizer

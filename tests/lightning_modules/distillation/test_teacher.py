@@ -16,9 +16,8 @@ from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation import teacher_logits
 from lightning_modules.distillation.teacher_logits import cached_logits, label_columns, logits_path
 from lightning_modules.errors import UserError
-from lightning_modules.export.checkpoints import Checkpoint, encoder_of, export_checkpoint, load_checkpoint
-from lightning_modules.export.forms import torch_outputs
-from lightning_modules.export.reading import parameters
+from lightning_modules.export.checkpoints import Checkpoint, encoder_of, export_checkpoint, load_checkpoint, parameters
+from lightning_modules.export.parity import torch_outputs
 from tests.support.tiny_export import tiny_tokenizer
 from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
 from tests.support.topics import TOPICS, write_topics

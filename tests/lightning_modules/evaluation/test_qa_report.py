@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lightning_modules.evaluation.answers import Answered, qa_metrics
 from lightning_modules.evaluation.plots import history_picture
+from lightning_modules.evaluation.qa_metrics import Answered, qa_metrics
 from lightning_modules.evaluation.qa_report import write_qa_report
 from lightning_modules.settings import Gate
 from tests.support.report_page import HOSTILE, page_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.synthetic.__main__ import main
 from lightning_modules.synthetic.intents.edges import KINDS
 from lightning_modules.synthetic.intents.generate import Row, generate
@@ -155,5 +155,5 @@ def test_surface_words_do_not_give_the_intent_away(full: Splits) -> None:
         split: {"text": [row.text for row in rows], "intent": [row.intent for row in rows]}
         for split, rows in full.items()
     }
-    figures = baseline_figures(columns["train"], columns["test"], label="intent")
+    figures = baseline_metrics(columns["train"], columns["test"], label="intent")
     assert 0.5 < figures["accuracy"] < 0.8

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.synthetic.__main__ import main
 from lightning_modules.synthetic.intents.library import load_library
 from lightning_modules.synthetic.sentiment.generate import KINDS, TEMPLATES, WORDS, Row, generate
@@ -78,7 +78,7 @@ def test_words_alone_do_not_give_the_label_away(full: Splits) -> None:
         split: {"text": [row.text for row in rows], "label": [row.label for row in rows]}
         for split, rows in full.items()
     }
-    assert baseline_figures(columns["train"], columns["test"])["accuracy"] < 0.65
+    assert baseline_metrics(columns["train"], columns["test"])["accuracy"] < 0.65
 
 
 def test_asking_for_too_few_or_too_many_says_what_to_change() -> None:

@@ -1,7 +1,7 @@
-"""Compares the speed of several forms of one model, fairly on a busy machine.
+"""Compare the speed of several forms of one model, fairly on a busy machine.
 
-The forms take turns at every single call, and who begins changes from turn to turn: load from outside, a warming CPU
-and cold caches hit all of them alike. Each repeat gives one figure a form; the result is their median.
+The forms take turns at every single call, and who starts changes from turn to turn: load from outside, a warming CPU
+and cold caches hit all of them alike. Each repeat gives one number for each form; the result is their median.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +11,9 @@ from time import perf_counter
 import numpy as np
 
 from lightning_modules.sampling import evenly
+
+# What is timed wherever forms are compared: rows in batches, some of these rows alone, and how often all of it.
+TIMED_ROWS, LATENCY_ROWS, BATCH_SIZE, REPEATS = 128, 50, 32, 3
 
 Rows = list[list[int]]
 Run = Callable[[Rows], object]
@@ -29,13 +32,13 @@ def compare_speed(
     forms: Mapping[str, Run],
     rows: Sequence[list[int]],
     *,
-    latency_rows: int = 50,
-    batch_size: int = 32,
-    repeats: int = 5,
-    seconds: float = 120.0,
+    latency_rows: int = LATENCY_ROWS,
+    batch_size: int = BATCH_SIZE,
+    repeats: int = REPEATS,
+    seconds: float,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, Speed]:
-    """Times `forms` on the same rows, one row at a time and in batches.
+    """Time `forms` on the same rows, one row at a time and in batches.
 
     Args:
         forms: by name; each takes token ids [rows][tokens], pads them itself and returns when its outputs are there
@@ -43,7 +46,7 @@ def compare_speed(
         rows: token ids; batches are of consecutive rows.
         latency_rows: how many rows, spread evenly over `rows`, are timed one by one.
         repeats: how often all is timed, after one batch and one row of each form that are not timed.
-        seconds: no further repeat begins after this time; the first always runs to its end.
+        seconds: no further repeat starts after this time; the first always runs to its end.
         clock: time in seconds, rising.
 
     Raises:
@@ -71,13 +74,13 @@ def compare_speed(
 
 
 def _take_turns(forms: Mapping[str, Run], calls: Sequence[Rows], clock: Callable[[], float]) -> Seconds:
-    """Seconds of each call, by form: every call goes to all forms before the next one does."""
+    """Return the seconds of each call, by form; every call goes to all forms before the next one does."""
     taken: Seconds = {name: [] for name in forms}
     for turn, call in enumerate(calls):
         for name in _rotated(list(forms), turn):
-            begin = clock()
+            start = clock()
             forms[name](call)
-            taken[name].append(clock() - begin)
+            taken[name].append(clock() - start)
     return taken
 
 

@@ -1,4 +1,4 @@
-"""Figures of extractive question answering on questions with reference answers."""
+"""Compute metrics of extractive question answering on questions with reference answers."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ QUESTION_WORDS = ("what", "who", "when", "where", "why", "how", "which", "other"
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with its references and the model's best answer; `start` counts characters of the context.
+    """A question with its references and the model's best answer, whose `start` counts characters of the context.
 
     Raises:
-        ValueError: there is no reference, the answer does not stand at `start`, or the score is no probability.
+        ValueError: there is no reference, the context has another text at `start`, or the score is no probability.
     """
 
     id: str
@@ -56,19 +56,19 @@ class Answered:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Names of groups in the order to show, and to which a question belongs."""
+    """Names of groups in their order, and `of`, which returns the group of a question."""
 
     names: Sequence[str]
     of: Callable[[Answered], str]
 
 
 def qa_metrics(answered: Sequence[Answered]) -> dict[str, Any]:
-    """Exact match, F1, their intervals, calibration and breakdowns, ready for JSON; fractions of 1.
+    """Return exact match, F1, their intervals, calibration and breakdowns, as fractions of 1, ready for JSON.
 
     `official` has both in per cent, to the last digit as SQuAD's own script prints them. The 95 % intervals are
     percentiles over 1000 resamples of the questions (bootstrap, always the same draws). The calibration error compares
-    the score of the answer with how often it matches exactly. `by` has the figures of groups of questions: words of the
-    first reference, the question word, and words of the context.
+    the score of an answer with how often it matches exactly. `by` has the metrics of groups of questions: by words of
+    the first reference, by question word, and by words of the context.
 
     Raises:
         UserError: there are no questions.
@@ -90,16 +90,17 @@ def qa_metrics(answered: Sequence[Answered]) -> dict[str, Any]:
 
 
 def answer_calibration(answered: Sequence[Answered]) -> list[CalibrationBin | None]:
-    """Scores of the answers against how often they match exactly."""
+    """Compare the scores of the answers with how often they match exactly."""
     scores = np.array([one.score for one in answered])
     return calibration_bins(scores, np.array([one.exact_match == 1 for one in answered]))
 
 
 def write_predictions(path: Path, answered: Sequence[Answered]) -> None:
-    """A prediction file for SQuAD's own script: question id -> text of the answer.
+    """Write a prediction file for SQuAD's own script: text of the answer by question id.
 
-    And `questions.json` beside it, the data file for that script: it counts every question without an answer as wrong,
-    and the test file may have more than were asked. It does not use answer_start, which is that of the first such text.
+    `questions.json` beside it is the data file for that script, which counts every question without an answer as wrong:
+    the test file may have more questions than were asked. The script does not use `answer_start`, which is where the
+    text first occurs.
     """
     write_json(path, {one.id: one.answer for one in answered})
     paragraphs: dict[str, list[dict[str, Any]]] = {}
@@ -111,10 +112,10 @@ def write_predictions(path: Path, answered: Sequence[Answered]) -> None:
 
 
 def _intervals(answered: Sequence[Answered]) -> tuple[list[float], list[float]]:
-    """95 % intervals of exact match and F1."""
+    """Return the 95 % intervals of exact match and F1."""
     random, rows = np.random.default_rng(0), len(answered)
-    figures = np.array([(one.exact_match, one.f1) for one in answered])
-    means = np.array([figures[random.integers(rows, size=rows)].mean(axis=0) for _ in range(RESAMPLES)])
+    values = np.array([(one.exact_match, one.f1) for one in answered])
+    means = np.array([values[random.integers(rows, size=rows)].mean(axis=0) for _ in range(RESAMPLES)])
     exact_match, f1 = np.percentile(means, [2.5, 97.5], axis=0).T.tolist()
     return exact_match, f1
 
@@ -135,7 +136,7 @@ def _breakdown(answered: Sequence[Answered], group: Grouping) -> dict[str, dict[
 
 
 def _by_words(bounds: Sequence[int], text: Callable[[Answered], str]) -> Grouping:
-    """Groups by the number of words; each ends at one of the `bounds`, the last has all above."""
+    """Group by the number of words: each group ends at one of the `bounds`, the last has all above."""
     lowest = [1, *(bound + 1 for bound in bounds)]
     names = [str(low) if low == high else f"{low}-{high}" for low, high in zip(lowest, bounds, strict=False)]
     names.append(f">{bounds[-1]}")
@@ -143,9 +144,9 @@ def _by_words(bounds: Sequence[int], text: Callable[[Answered], str]) -> Groupin
 
 
 def _question_word(one: Answered) -> str:
-    """The first question word, wherever it stands; whom and whose count as who."""
-    found = QUESTION_WORD.search(one.question)
-    return found[1].lower() if found else "other"
+    """Return the first question word, wherever it occurs; whom and whose count as who."""
+    match = QUESTION_WORD.search(one.question)
+    return match[1].lower() if match else "other"
 
 
 GROUPINGS = {

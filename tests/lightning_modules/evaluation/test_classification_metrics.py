@@ -10,8 +10,15 @@ from torchmetrics.functional.classification import multiclass_calibration_error,
 
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.calibration import calibration_bins
-from lightning_modules.evaluation.metrics import Predictions, classification_metrics, confusion_counts
-from lightning_modules.evaluation.mistakes import confident_errors, confused_pairs, examples, most_confused
+from lightning_modules.evaluation.classification_metrics import (
+    Predictions,
+    classification_metrics,
+    confident_errors,
+    confused_pairs,
+    confusion_counts,
+    examples,
+    most_confused,
+)
 
 
 def predictions(targets, probabilities, labels=None):

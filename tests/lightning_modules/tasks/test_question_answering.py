@@ -6,12 +6,12 @@ import pytest
 
 from lightning_modules.errors import UserError
 from lightning_modules.models.question_answering import QuestionAnswering
-from lightning_modules.tasks.questions import GOLDEN_WINDOWS, QuestionTask, even_questions, few_windows
+from lightning_modules.tasks.question_answering import GOLDEN_WINDOWS, QuestionTask, even_questions, short_questions
 from tests.lightning_modules.data.test_question_data import question_data, write_squad
-from tests.lightning_modules.tasks.test_best_answers import random_outputs
+from tests.lightning_modules.tasks.test_answers import random_outputs
 
 
-def test_long_contexts_give_golden_requests_of_few_windows(tmp_path: Path, tiny_backbone: Path) -> None:
+def test_long_contexts_give_golden_requests_of_short_questions(tmp_path: Path, tiny_backbone: Path) -> None:
     files = {f"{part}_file": str(write_squad(tmp_path / f"{part}.json", words=20)) for part in ("val", "test")}
     data = question_data(tmp_path, tiny_backbone, **files)
     counts = list(map(len, data.windows_of["test"]))
@@ -31,20 +31,20 @@ def test_long_contexts_give_golden_requests_of_few_windows(tmp_path: Path, tiny_
         ([500, 400], [1]),
     ],
 )
-def test_questions_with_few_windows_are_chosen(counts: list[int], chosen: list[int]) -> None:
-    assert few_windows(counts) == chosen
+def test_questions_with_short_questions_are_chosen(counts: list[int], chosen: list[int]) -> None:
+    assert short_questions(counts) == chosen
 
 
 def test_forms_are_compared_on_whole_questions_of_all_the_part(tmp_path: Path, tiny_backbone: Path) -> None:
     files = {f"{part}_file": str(write_squad(tmp_path / f"{part}.json")) for part in ("val", "test")}
     data = question_data(tmp_path, tiny_backbone, **files)
     task = QuestionTask(QuestionAnswering(backbone=str(tiny_backbone)), data)
-    rows = task.checked(len(task.rows) // 2)
+    rows = task.sample(len(task.rows) // 2)
     questions = data.tokenised["test"].select(rows)["question"][:]
     assert (questions[0], questions[-1]) == (0, 11)
     assert rows == [row for question in sorted(set(questions)) for row in data.windows_of["test"][question]]
     outputs = random_outputs([task.rows[i] for i in rows])
-    quality = task.quality(outputs, outputs, rows)
+    quality = task.form_metrics(outputs, outputs, rows)
     assert quality["questions"] == len(set(questions))
     assert quality["agreement"] == 1
 

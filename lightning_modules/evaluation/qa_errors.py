@@ -1,4 +1,4 @@
-"""Where answers go wrong: kinds of errors, and questions to look at."""
+"""Sort wrong answers into kinds of errors, and show each in its context."""
 
 import re
 from bisect import bisect_right
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lightning_modules.evaluation.answers import Answered
+from lightning_modules.evaluation.qa_metrics import Answered
 
 KINDS = {
     "wrong_boundary": "The answer overlaps a reference, but begins or ends elsewhere",
@@ -16,16 +16,16 @@ KINDS = {
 }
 # A full stop after one letter, or two of which the first is a capital, is taken for an initial or an abbreviation.
 SENTENCE_END = re.compile(r"(?:[!?。！？؟]|(?<!\b[^\W\d_])(?<!\b[A-Z][a-z])\.)[\"'”’)\]]*(?:\s+|(?<=[。！？]))|\n+")
-MARGIN = 120  # characters of context shown on both sides of an answer
+MARGIN = 120  # characters of context on both sides of an answer
 
 Span = tuple[int, int]
 
 
 def error_kind(one: Answered) -> str | None:
-    """One of `KINDS`; None: the answer matches exactly.
+    """Return one of `KINDS`, or None for an exact match.
 
-    A reference is looked for wherever its text stands in the context. One that stands nowhere cannot be compared by
-    place: then an answer with a word of it overlaps, and any other counts as in another sentence.
+    A reference counts wherever its text occurs in the context. One that occurs nowhere has no place to compare: then an
+    answer that shares a word with it overlaps, and any other counts as in another sentence.
     """
     if one.exact_match:
         return None
@@ -35,22 +35,22 @@ def error_kind(one: Answered) -> str | None:
     end = one.start + len(one.answer)
     if any(one.start < stop and start < end for start, stop in spans) or (not spans and one.f1 > 0):
         return "wrong_boundary"
-    starts = [found.end() for found in SENTENCE_END.finditer(one.context)]
+    starts = [match.end() for match in SENTENCE_END.finditer(one.context)]
     sentences = {bisect_right(starts, start) for start, _ in spans}
     return "no_overlap" if bisect_right(starts, one.start) in sentences else "wrong_sentence"
 
 
 def reference_spans(one: Answered) -> list[Span]:
-    """All places in the context where a reference's text stands."""
+    """Return all places in the context where the text of a reference occurs."""
     return sorted(
-        (found.start(), found.start() + len(text))
+        (match.start(), match.start() + len(text))
         for text in set(one.references)
-        for found in re.finditer(f"(?={re.escape(text)})", one.context)
+        for match in re.finditer(f"(?={re.escape(text)})", one.context)
     )
 
 
 def errors_by_kind(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
-    """The wrong answers, highest score first, of each kind that occurs, the most frequent kind first."""
+    """Return the wrong answers by kind, the most frequent kind first, and in it the highest score first."""
     kinds: dict[str, list[Answered]] = {kind: [] for kind in KINDS}
     for one in sorted(answered, key=lambda one: -one.score):
         kind = error_kind(one)
@@ -59,8 +59,8 @@ def errors_by_kind(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
     return {kind: ones for kind, ones in sorted(kinds.items(), key=lambda item: -len(item[1])) if ones}
 
 
-def described(one: Answered) -> dict[str, Any]:
-    """A wrong answer, ready for JSON."""
+def error_row(one: Answered) -> dict[str, Any]:
+    """Return a wrong answer, ready for JSON."""
     return {
         "id": one.id,
         "kind": error_kind(one),
@@ -75,9 +75,9 @@ def described(one: Answered) -> dict[str, Any]:
 
 
 def excerpt(one: Answered) -> list[tuple[str, str]]:
-    """The context around the answer and its nearest references, in pieces of text and role.
+    """Return the context around the answer and its nearest references, as pieces of text with their role.
 
-    The role is `predicted`, `reference`, `both` or "" (neither); what is left out is "…".
+    The role is `predicted`, `reference`, `both` or "" (neither); "…" stands for what is left out.
     """
     answer = (one.start, one.start + len(one.answer))
     references = nearest_references(one)
@@ -97,7 +97,7 @@ def excerpt(one: Answered) -> list[tuple[str, str]]:
 
 
 def nearest_references(one: Answered) -> list[Span]:
-    """The place nearest to the answer of each reference that stands in the context."""
+    """Return, for each reference that occurs in the context, its place nearest to the answer."""
     nearest: dict[str, Span] = {}
     for span in sorted(reference_spans(one), key=lambda span: abs(span[0] - one.start)):
         nearest.setdefault(one.context[slice(*span)], span)
@@ -105,7 +105,7 @@ def nearest_references(one: Answered) -> list[Span]:
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
-    """Sorted, those that touch joined."""
+    """Return the spans sorted, those that touch joined."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -116,7 +116,7 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def _pieces(whole: Span, spans: Sequence[Span]) -> Iterator[Span]:
-    """`whole`, cut at every edge of the spans in it."""
+    """Cut `whole` at every edge of the spans in it."""
     edges = {edge for span in spans for edge in span if whole[0] < edge < whole[1]}
     return pairwise(sorted({*whole, *edges}))
 

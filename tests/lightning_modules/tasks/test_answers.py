@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from archives.squad_metric import exact_match
 from lightning_modules.data.questions import QuestionData
-from lightning_modules.tasks.answer_temperature import fitted_temperature
-from lightning_modules.tasks.best_answers import BestAnswers
+from lightning_modules.tasks.answers import BestAnswers, fitted_temperature
 from tests.lightning_modules.data.test_question_data import question_data, write_squad
 
 Outputs = dict[str, list[NDArray[np.float32]]]
@@ -117,11 +116,11 @@ def test_the_temperature_makes_scores_of_validation_answers_tell_best_how_often_
     assert loss(temperature) < min(loss(temperature * 0.95), loss(temperature * 1.05))
 
 
-def test_the_temperature_is_fitted_on_few_windows_however_long_the_contexts(
+def test_the_temperature_is_fitted_on_short_questions_however_long_the_contexts(
     data: QuestionData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    most = len(data.tokenised["val"]) // 3
-    monkeypatch.setattr("lightning_modules.tasks.answer_temperature.FITTED_WINDOWS", most)
+    limit = len(data.tokenised["val"]) // 3
+    monkeypatch.setattr("lightning_modules.tasks.answers.FITTED_WINDOWS", limit)
     ran: list[int] = []
 
     def outputs_of(rows: list[list[int]]) -> Outputs:
@@ -130,4 +129,4 @@ def test_the_temperature_is_fitted_on_few_windows_however_long_the_contexts(
 
     _, count = fitted_temperature(data, outputs_of)
     assert count == 4
-    assert ran[0] <= most + max(map(len, data.windows_of["val"]))
+    assert ran[0] <= limit + max(map(len, data.windows_of["val"]))

@@ -1,6 +1,7 @@
-"""The forms of one trained model (torch, fp32, INT8) side by side on the same rows."""
+"""Compare the forms of one trained model (torch, fp32 and INT8) on the same rows: metrics, size and speed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,75 +12,85 @@ import torch
 from handlers.pipelines.base import Pipeline
 from lightning_modules.data.batching import pad, similar_lengths
 from lightning_modules.export import files, int8
-from lightning_modules.export.benchmark import Run, compare_speed
+from lightning_modules.export.speed import TIMED_ROWS, Run, compare_speed
 from lightning_modules.models.network import Network
 from lightning_modules.sampling import evenly
-from lightning_modules.settings import Export
+from lightning_modules.settings import FORMS, Export
 from lightning_modules.tasks.task import Outputs, Row, Task
 
-SPEED_ROWS = 128
+# An export times these forms, and starts no further repeat (speed.py has their number) after so many seconds.
+TIMED_FORMS, TIMED_SECONDS = FORMS, 15.0
+
 AnyPipeline = Pipeline[Any, Any, Any]
 
 
 @torch.inference_mode()
 def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Outputs:
-    """fp32 outputs by name in the order of `rows`, run in batches of similar lengths."""
+    """Return torch's fp32 outputs in the order of `rows`, run in batches of similar lengths."""
     device = next(network.parameters()).device
     outputs: dict[str, list[Any]] = {}
     for batch in similar_lengths(rows, batch_size):
         ids, mask = pad([rows[i] for i in batch])
         for name, values in network(ids.to(device), mask.to(device)).items():
-            of_rows = outputs.setdefault(name, [None] * len(rows))
+            by_row = outputs.setdefault(name, [None] * len(rows))
             for i, value in zip(batch, values.float().cpu().numpy(), strict=True):
-                of_rows[i] = value[: len(rows[i])] if network.per_token else value
+                by_row[i] = value[: len(rows[i])] if network.per_token else value
     return outputs
 
 
 def onnx_outputs(pipeline: AnyPipeline, rows: Sequence[Sequence[int]]) -> Outputs:
-    """The same through an exported form, in the micro-batches that serving makes."""
+    """Return the outputs of an exported form in the order of `rows`, run in the micro-batches that serving makes."""
     return pipeline.logits(rows)[0]
 
 
 def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
-    """Quality, size and speed of torch, fp32 and INT8, with as many threads each, and the bounds they miss.
+    """Compare torch, fp32 and INT8, each with as many threads, on `settings.check_rows` test rows at most.
 
-    INT8 is made by the fastest method that holds the bounds. `settings.check_rows` rows at most are compared.
+    INT8 is written by the fastest method that holds the limits of `settings`.
+
+    Args:
+        folder: exported folder, to which the INT8 form is added.
+        task: the trained model with its test rows.
+        reference: torch's outputs of all test rows.
+        settings: limits that the forms have to hold.
+
+    Returns:
+        Metrics, size and speed by form, and one sentence for each limit that is missed.
     """
-    numbers = task.checked(settings.check_rows)
+    numbers = task.sample(settings.check_rows)
     rows = [task.rows[i] for i in numbers]
     reference = {name: [values[i] for i in numbers] for name, values in reference.items()}
     threads = torch.get_num_threads()
+
+    def compared(pipeline: AnyPipeline) -> Row:
+        outputs = onnx_outputs(pipeline, rows)
+        difference = max_difference(outputs, reference)
+        return task.form_metrics(outputs, reference, numbers) | {"max_logit_difference": difference}
+
     fp32: AnyPipeline = task.pipeline.load(folder, model_file=files.FP32, threads=threads)
-    found = onnx_outputs(fp32, rows)
-    table = {
-        "torch": task.quality(reference, reference, numbers),
-        "fp32": task.quality(found, reference, numbers) | {"max_logit_difference": max_difference(found, reference)},
-    }
+    table = {"torch": task.form_metrics(reference, reference, numbers), "fp32": compared(fp32)}
     for method in int8.METHODS:
         int8.write_int8(folder / files.FP32, folder / files.INT8, method)
         quantised: AnyPipeline = task.pipeline.load(folder, model_file=files.INT8, threads=threads)
-        found = onnx_outputs(quantised, rows)
-        quality = task.quality(found, reference, numbers)
-        table["int8"] = quality | {"max_logit_difference": max_difference(found, reference)}
-        table["int8"]["method"] = method
+        table["int8"] = compared(quantised) | {"method": method}
         misses = task.missed_int8(table["int8"], table["torch"], settings)
         if not misses:
             break
         print(f"INT8 by the {method} method: {'; '.join(misses)}")
     sizes = {"torch": files.weights_mb(folder)} | {form: size_mb(folder / file) for form, file in files.FILES.items()}
-    speeds = speed(task.network, {"fp32": fp32, "int8": quantised}, rows)
-    full = {form: {**row, "size_mb": sizes[form], **speeds[form]} for form, row in table.items()}
+    speeds = time_forms(task.network, {"fp32": fp32, "int8": quantised}, rows)
+    full = {form: {**table[form], "size_mb": sizes[form], **speeds.get(form, {})} for form in FORMS}
     return full, missed_fp32(table["fp32"], settings) + [f"INT8: {miss}" for miss in misses]
 
 
 def max_difference(outputs: Outputs, reference: Outputs) -> float:
-    """The largest difference of two forms' logits, over all heads; NaN where there is one."""
+    """Return the largest difference of two forms' logits over all heads, NaN if there is one."""
     pairs = [zip(outputs[name], values, strict=True) for name, values in reference.items()]
     return float(np.max([np.abs(left - right).max() for pair in pairs for left, right in pair]))
 
 
 def missed_fp32(fp32: Row, settings: Export) -> list[str]:
-    """A sentence, if the fp32 ONNX form is not torch's equal."""
+    """Return a sentence if fp32's logits are not torch's."""
     difference = fp32["max_logit_difference"]
     if difference <= settings.max_logit_difference:
         return []
@@ -89,15 +100,13 @@ def missed_fp32(fp32: Row, settings: Export) -> list[str]:
     ]
 
 
-def speed(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence[list[int]]) -> dict[str, Row]:
-    """Latency of one row and rows a second in batches of 32, of every form, in turns on this CPU."""
+def time_forms(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence[list[int]]) -> dict[str, Row]:
+    """Return `latency_ms_p50` and `rows_per_second` of each of `TIMED_FORMS`, timed in turns on this CPU."""
     runs: dict[str, Run] = {"torch": partial(torch_outputs, network)}
     runs |= {form: partial(onnx_outputs, pipeline) for form, pipeline in pipelines.items()}
-    chosen = [rows[i] for i in evenly(len(rows), SPEED_ROWS)]
-    return {
-        form: {"latency_ms_p50": taken.latency_ms_p50, "rows_per_second": taken.rows_per_second}
-        for form, taken in compare_speed(runs, chosen, repeats=3, seconds=15).items()
-    }
+    timed = {form: runs[form] for form in TIMED_FORMS}
+    speeds = compare_speed(timed, [rows[i] for i in evenly(len(rows), TIMED_ROWS)], seconds=TIMED_SECONDS)
+    return {form: asdict(speed) for form, speed in speeds.items()}
 
 
 def size_mb(path: Path) -> float:

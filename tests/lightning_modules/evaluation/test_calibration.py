@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lightning_modules.evaluation.temperature import fit_temperature
+from lightning_modules.evaluation.calibration import fit_temperature
 
 
 def questions(count: int, rng: np.random.Generator) -> list[NDArray[np.float32]]:

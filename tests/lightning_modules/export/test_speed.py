@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_modules.export.benchmark import compare_speed
+from lightning_modules.export.speed import compare_speed
 
 ROWS = [[i] * (i % 7 + 1) for i in range(10)]
 

@@ -14,14 +14,15 @@ from handlers.model import OnnxModel
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.text.packing import Limits
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.evaluation.baseline import baseline_figures
+from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.export import files, int8
-from lightning_modules.export.forms import compare_forms, max_difference, missed_fp32, onnx_outputs, torch_outputs
+from lightning_modules.export.parity import compare_forms, max_difference, missed_fp32, onnx_outputs, torch_outputs
 from lightning_modules.models.classifier import Classifier
 from lightning_modules.models.network import Pooling, TextClassifier
 from lightning_modules.settings import Export
-from lightning_modules.tasks.classification import ClassificationTask, label_quality, missed_label_bounds
+from lightning_modules.tasks.classification import ClassificationTask, label_metrics, missed_label_limits
 from lightning_modules.tasks.task import Row
+from lightning_modules.text_files import write_json
 from tests.support.tiny_export import tiny_encoder, tiny_tokenizer
 from tests.support.tiny_qa_export import MAX_LENGTH
 
@@ -83,9 +84,12 @@ def test_forms_are_compared_on_rows_of_a_whole_sorted_file(tmp_path: Path, tiny_
     task = ClassificationTask(Classifier(data.labels, (), data.class_counts, backbone=str(tiny_backbone)), data)
     task.network.eval()
     files.write_model(folder, task.network, task.tokenizer_json, max_length=16, opset=18)
-    task.write_files(folder)
-    facts = files.facts(name="sorted", version="1.0", task=task.kind, backbone=data.backbone, of_task=task.facts)
-    files.write_metadata(folder, facts)
+    for file, content in task.files().items():
+        write_json(folder / file, content)
+    metadata = files.model_metadata(
+        name="sorted", version="1.0", task=task.kind, backbone=data.backbone, task_metadata=task.metadata
+    )
+    files.write_metadata(folder, metadata)
     outputs = {"logits": [np.float32([label == "a", label == "b"]) for label in data.tables["test"].rows["label"]]}
     table, missed = compare_forms(folder, task, outputs, Export(check_rows=10))
     assert table["torch"]["rows"] == 10
@@ -100,8 +104,8 @@ def quantised(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000
 
 def test_bounds_that_hold_say_nothing() -> None:
     torch_side = {"accuracy": 0.95}
-    assert missed_label_bounds(quantised(), torch_side, Export()) == []
-    assert missed_label_bounds(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
+    assert missed_label_limits(quantised(), torch_side, Export()) == []
+    assert missed_label_limits(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
     assert missed_fp32({"max_logit_difference": 1e-5}, Export()) == []
 
 
@@ -113,7 +117,7 @@ def test_bounds_that_hold_say_nothing() -> None:
     ],
 )
 def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
-    (miss,) = missed_label_bounds(found, {"accuracy": 0.95}, Export())
+    (miss,) = missed_label_limits(found, {"accuracy": 0.95}, Export())
     assert said in miss
 
 
@@ -125,18 +129,18 @@ def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: 
 
 def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
     torch_side = {"accuracy": 0.95}
-    assert missed_label_bounds(quantised(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
-    assert len(missed_label_bounds(quantised(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
+    assert missed_label_limits(quantised(accuracy=0.93, agreement=0.98, rows=50), torch_side, Export()) == []
+    assert len(missed_label_limits(quantised(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
 
 
 def test_quality_compares_with_torch_and_with_the_targets() -> None:
     torch_side = {"logits": list(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32))}
     other = {"logits": list(np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32))}
     targets = np.array([0, 1, 1])
-    assert label_quality(torch_side, torch_side, targets) == pytest.approx(
+    assert label_metrics(torch_side, torch_side, targets) == pytest.approx(
         {"rows": 3, "accuracy": 2 / 3, "agreement": 1.0}
     )
-    assert label_quality(other, torch_side, targets) == pytest.approx(
+    assert label_metrics(other, torch_side, targets) == pytest.approx(
         {"rows": 3, "accuracy": 1 / 3, "agreement": 2 / 3}
     )
     assert max_difference(other, torch_side) == 1.5
@@ -183,5 +187,5 @@ def test_one_large_token_takes_no_precision_of_the_others(tmp_path: Path) -> Non
 def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:
     texts = ["rain and sun", "wind and rain", "soup and bread", "bread and rice", "雨と風", "パンと米"]
     labels = ["weather", "weather", "food", "food", "weather", "food"]
-    figures = baseline_figures({"text": texts, "label": labels}, {"text": texts, "label": labels})
+    figures = baseline_metrics({"text": texts, "label": labels}, {"text": texts, "label": labels})
     assert figures == {"accuracy": 1.0, "macro_f1": 1.0}

@@ -11,8 +11,8 @@ from archives.reading.questions import question_rows
 from archives.squad_metric import evaluate
 from lightning_modules.data.question_files import read_questions as read_official
 from lightning_modules.errors import UserError
-from lightning_modules.evaluation.answer_errors import error_kind, errors_by_kind, excerpt
-from lightning_modules.evaluation.answers import Answered, answer_calibration, qa_metrics, write_predictions
+from lightning_modules.evaluation.qa_errors import error_kind, errors_by_kind, excerpt
+from lightning_modules.evaluation.qa_metrics import Answered, answer_calibration, qa_metrics, write_predictions
 
 CONTEXT = "Dr. Ada B. Stone moved to Paris in 1973. She met Pierre there! In 1980 (aged 42.) She left Paris for Rome."
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_modules.evaluation.metrics import Predictions, classification_metrics
-from lightning_modules.evaluation.report import write_report
+from lightning_modules.evaluation.classification_metrics import Predictions, classification_metrics
+from lightning_modules.evaluation.classification_report import write_classification_report
 from lightning_modules.settings import Gate
 from tests.support.report_page import HOSTILE, page_of
 
@@ -45,7 +45,7 @@ def test_writes_figures_pictures_errors_and_a_page(tmp_path):
         "training": {"device": "cpu", "config": {"learning_rate": 5e-5}},
         "data": {"train": {"rows": 4000}},
     }
-    metrics = write_report(tmp_path, "intent", intent, complexity, extras=extras)
+    metrics = write_classification_report(tmp_path, "intent", intent, complexity, extras=extras)
     assert metrics == json.loads((tmp_path / "metrics.json").read_text())
     assert metrics == classification_metrics(intent) | {"complexity": classification_metrics(complexity)} | extras
     errors = json.loads((tmp_path / "errors.json").read_text())
@@ -74,14 +74,16 @@ def test_writes_figures_pictures_errors_and_a_page(tmp_path):
 
 def test_classes_stand_worst_first(tmp_path):
     labels = ["alpha", "beta", "gamma", "delta"]
-    metrics = write_report(tmp_path, "intent", make(labels), None, extras={})
+    metrics = write_classification_report(tmp_path, "intent", make(labels), None, extras={})
     text = page_of(tmp_path).text.split("Classes, worst F1 first")[1].split("Confusion")[0]
     f1 = {label: metrics["per_class"][label]["f1"] for label in labels}
     assert sorted(labels, key=text.index) == sorted(labels, key=lambda label: f1[label])
 
 
 def test_the_page_loads_nothing_but_its_own_pictures(tmp_path):
-    write_report(tmp_path, "intent", make(["a", "b"], text=HOSTILE + "{}"), None, extras={"history": HISTORY})
+    write_classification_report(
+        tmp_path, "intent", make(["a", "b"], text=HOSTILE + "{}"), None, extras={"history": HISTORY}
+    )
     page = page_of(tmp_path)
     assert page.sources
     for source in page.sources:
@@ -96,7 +98,7 @@ def test_the_page_loads_nothing_but_its_own_pictures(tmp_path):
 def test_markup_in_texts_labels_and_names_is_shown_as_text(tmp_path):
     intent = make([f"{HOSTILE}1", f"{HOSTILE}2"], text=HOSTILE + "{}")
     extras = {"training": {HOSTILE: HOSTILE}, "data": {HOSTILE: 1}, "comparison": [{HOSTILE: HOSTILE}]}
-    write_report(tmp_path, HOSTILE, intent, None, extras=extras)
+    write_classification_report(tmp_path, HOSTILE, intent, None, extras=extras)
     page = page_of(tmp_path)
     assert "script" not in page.tags
     assert not page.handlers
@@ -106,27 +108,27 @@ def test_markup_in_texts_labels_and_names_is_shown_as_text(tmp_path):
 
 @pytest.mark.filterwarnings("error")
 def test_labels_in_any_script_are_drawn_without_warnings(tmp_path):
-    write_report(tmp_path, "意图", make(["好的", "שלום", "مرحبا", "ok 🙂"]), None, extras={})
+    write_classification_report(tmp_path, "意图", make(["好的", "שלום", "مرحبا", "ok 🙂"]), None, extras={})
     assert "好的" in page_of(tmp_path).text
 
 
 @pytest.mark.parametrize("text", ["\ud800 lone surrogate {}", "nul \x00 {}", "שלום עולם {}", "好的 🙂 {}", ""])
 def test_any_text_can_be_reported(tmp_path, text):
     intent = make(["a", "b"], text=text)
-    write_report(tmp_path, "intent", intent, None, extras={})
+    write_classification_report(tmp_path, "intent", intent, None, extras={})
     errors = json.loads((tmp_path / "errors.json").read_text(encoding="utf-8"))
     assert errors
     assert all(row["text"] == intent.texts[row["row"]] for row in errors)
 
 
 def test_a_long_text_does_not_swell_the_page(tmp_path):
-    write_report(tmp_path, "intent", make(["a", "b"], text="word " * 200_000 + "{}"), None, extras={})
+    write_classification_report(tmp_path, "intent", make(["a", "b"], text="word " * 200_000 + "{}"), None, extras={})
     assert (tmp_path / "report.html").stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("labels", [["only"], ["a$^{b", "_c$"], [f"class {i}" for i in range(10)]])
 def test_the_picture_has_a_size_a_person_can_read(tmp_path, labels):
-    write_report(tmp_path, "intent", make(labels, rows=80), None, extras={})
+    write_classification_report(tmp_path, "intent", make(labels, rows=80), None, extras={})
     width, height = size_of(tmp_path / "confusion_matrix.png")
     assert 250 < width < 1400
     assert 250 < height < 1400
@@ -135,7 +137,7 @@ def test_the_picture_has_a_size_a_person_can_read(tmp_path, labels):
 @pytest.mark.parametrize("right", [0.8, 0.99])
 def test_150_classes_fold_the_table_and_keep_the_picture_bounded(tmp_path, right):
     labels = [f"topic_{i}" for i in range(150)]
-    write_report(tmp_path, "topics", make(labels, rows=600, right=right), None, extras={})
+    write_classification_report(tmp_path, "topics", make(labels, rows=600, right=right), None, extras={})
     assert "125 more classes" in page_of(tmp_path).text
     width, height = size_of(tmp_path / "confusion_matrix.png")
     assert max(width, height) < 2500
@@ -144,7 +146,7 @@ def test_150_classes_fold_the_table_and_keep_the_picture_bounded(tmp_path, right
 def test_all_right_and_150_classes_leave_no_detail_to_show(tmp_path):
     targets = np.arange(150)
     perfect = Predictions(["x"] * 150, [f"topic_{i}" for i in targets], targets, np.eye(150, dtype=np.float32))
-    write_report(tmp_path, "topics", perfect, None, extras={})
+    write_classification_report(tmp_path, "topics", perfect, None, extras={})
     text = page_of(tmp_path).text
     assert "Every test row was answered right." in text
     assert "Most confused pairs" not in text
@@ -152,13 +154,15 @@ def test_all_right_and_150_classes_leave_no_detail_to_show(tmp_path):
 
 def test_a_class_without_rows_is_shown_without_figures(tmp_path):
     p = Predictions(["x"], ["here", "absent"], np.array([0]), np.array([[1, 0]], dtype=np.float32))
-    write_report(tmp_path, "intent", p, None, extras={})
+    write_classification_report(tmp_path, "intent", p, None, extras={})
     assert "here 1.0000 1.0000 1.0000 1 absent – – – 0" in page_of(tmp_path).text
 
 
 def test_a_second_report_leaves_no_picture_of_the_first(tmp_path):
-    write_report(tmp_path, "intent", make(["a", "b"]), make(["low", "high"]), extras={"history": HISTORY})
-    write_report(tmp_path, "intent", make(["a", "b"]), None, extras={})
+    write_classification_report(
+        tmp_path, "intent", make(["a", "b"]), make(["low", "high"]), extras={"history": HISTORY}
+    )
+    write_classification_report(tmp_path, "intent", make(["a", "b"]), None, extras={})
     assert {path.stem for path in tmp_path.glob("*.png")} == {"confusion_matrix", "calibration"}
 
 
@@ -171,5 +175,5 @@ def test_a_second_report_leaves_no_picture_of_the_first(tmp_path):
     ],
 )
 def test_a_history_with_gaps_is_drawn(tmp_path, history):
-    write_report(tmp_path, "intent", make(["a", "b"]), None, extras={"history": history})
+    write_classification_report(tmp_path, "intent", make(["a", "b"]), None, extras={"history": history})
     assert (tmp_path / "history.png").stat().st_size > 5000
