@@ -30,7 +30,7 @@ def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runs(tiny_runs: Path, tmp_path: Path) -> Path:
-    """A copy to damage."""
+    """Copy the runs, to be damaged."""
     return shutil.copytree(tiny_runs, tmp_path / "runs")
 
 
@@ -55,9 +55,9 @@ def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Pa
 def test_the_sha256_of_every_packed_file_is_in_the_archive(archive: Path) -> None:
     with zipfile.ZipFile(archive) as mar:
         digests = json.loads(mar.read("integrity.json"))
-        found = {name: hashlib.sha256(mar.read(name)).hexdigest() for name in mar.namelist()}
-    del found["integrity.json"]
-    assert digests == found
+        digests_of_files = {name: hashlib.sha256(mar.read(name)).hexdigest() for name in mar.namelist()}
+    del digests_of_files["integrity.json"]
+    assert digests == digests_of_files
 
 
 def test_built_again_it_has_the_same_bytes(archive: Path, tiny_runs: Path, tmp_path: Path) -> None:

@@ -117,18 +117,18 @@ def test_questions_on_their_way_at_once_fit_into_one_batch_of_a_worker(server: S
     server.script = lambda body: (200, {"predictions": [{"answer": row["question"]} for row in body["instances"]]})
     asked = [{"question": f"{i}", "context": "c"} for i in range(100)]
     assert [answer["answer"] for answer in client.predict_batch(asked)] == [f"{i}" for i in range(100)]
-    most = yaml.safe_load((MODEL_CONFIGS / "question-answering.yaml").read_text())["handler"]["max_batch_rows"]
-    assert 0.5 < max(len(body["instances"]) for body in server.bodies) * CONNECTIONS / most <= 1
+    max_rows = yaml.safe_load((MODEL_CONFIGS / "question-answering.yaml").read_text())["handler"]["max_batch_rows"]
+    assert 0.5 < max(len(body["instances"]) for body in server.bodies) * CONNECTIONS / max_rows <= 1
 
 
 def test_a_batch_waits_longer_for_its_answers_than_one_request(server: Scripted) -> None:
     def slow(body: dict[str, Any]) -> Answer:
         time.sleep(0.4)
-        return 200, {"predictions": [{"label": "late"}]}
+        return 200, {"predictions": [{"label": "slow"}]}
 
     server.script = slow
     with Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", timeout=0.1) as client:
-        assert client.predict_batch(["hello"]) == [{"label": "late"}]
+        assert client.predict_batch(["hello"]) == [{"label": "slow"}]
 
 
 def test_it_waits_longer_before_it_asks_a_busy_server_again_and_clients_do_not_come_back_together() -> None:
@@ -229,7 +229,7 @@ def test_without_a_local_server_it_says_what_is_missing(tmp_path: Path) -> None:
 def test_an_answer_that_takes_too_long_is_not_asked_for_again(server: Scripted) -> None:
     def slow(body: dict[str, Any]) -> Answer:
         time.sleep(0.4)
-        return 200, {"label": "late"}
+        return 200, {"label": "slow"}
 
     server.script = slow
     with (
@@ -240,12 +240,12 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_again(server: Scripted) 
     assert len(server.bodies) == 1
 
 
-@pytest.mark.parametrize(("status", "told"), [(500, "the model failed"), (429, "send fewer")])
-def test_the_handlers_own_words_are_passed_on(server: Scripted, status: int, told: str) -> None:
-    server.script = lambda body: (status, {"error": {"code": "x", "message": told, "field": None}})
+@pytest.mark.parametrize(("status", "message"), [(500, "the model failed"), (429, "send fewer")])
+def test_the_handlers_own_words_are_passed_on(server: Scripted, status: int, message: str) -> None:
+    server.script = lambda body: (status, {"error": {"code": "x", "message": message, "field": None}})
     with (
         Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", retries=0) as client,
-        pytest.raises(Unavailable, match=told) as caught,
+        pytest.raises(Unavailable, match=message) as caught,
     ):
         client.predict("hello")
     assert caught.value.status == status

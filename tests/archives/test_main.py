@@ -13,7 +13,7 @@ from tests.support.mini_archive import write_archive
 
 
 def unread(*arguments: str) -> tuple[int, str]:
-    """The exit code and the errors of a command whose output nobody reads."""
+    """Return the exit code and the errors of a command whose output nobody reads."""
     reader, output = os.pipe()
     os.close(reader)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -31,9 +31,9 @@ def test_logs_end_where_nobody_reads_them(tmp_path: Path) -> None:
 
 def test_other_commands_say_that_nobody_reads_their_output(tmp_path: Path) -> None:
     write_archive(tmp_path, "echo")
-    told = (1, "error: nobody reads the output any more\n")
-    assert unread("serve", f"--servers={tmp_path}", f"--store={tmp_path}") == told
-    assert unread("status", f"--servers={tmp_path}") == told
+    expected = (1, "error: nobody reads the output any more\n")
+    assert unread("serve", f"--servers={tmp_path}", f"--store={tmp_path}") == expected
+    assert unread("status", f"--servers={tmp_path}") == expected
 
 
 START = "start one with make serve"

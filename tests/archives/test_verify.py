@@ -21,7 +21,7 @@ def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def altered(archive: Path, folder: Path, alter: Callable[[Path], object], *, sealed: bool) -> Path:
-    """A copy of the archive after `alter` on its files; sealed: with an integrity file that fits them."""
+    """Copy the archive and `alter` its files; if sealed, with an integrity file that fits them."""
     with zipfile.ZipFile(archive) as mar:
         mar.extractall(folder / "model")
     alter(folder / "model")

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def store(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that classifies and one that answers questions."""
+    """Build a model that classifies and one that answers questions."""
     folder = tmp_path_factory.mktemp("store")
     build_archive(MODEL, tiny_runs, folder)
     build_archive(QA, tiny_qa_runs, folder)
@@ -32,7 +32,7 @@ def store(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of this session's servers; whatever still runs at the end is stopped."""
+    """Give the folder of this session's servers; whatever still runs at the end is stopped."""
     folder = tmp_path_factory.mktemp("servers")
     yield folder
     for server in record.recorded(folder):
@@ -45,7 +45,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def served(store: Path, servers: Path) -> Iterator[Served]:
-    """The shared server: two workers for each model, so that requests run side by side."""
-    server = serve(store, servers, "--workers", "2")
+    """Start the shared server: two workers for each model, so that requests run side by side."""
+    server, _ = serve(store, servers, "--workers", "2")
     with tokens.local_session() as session:
         yield Served(server, session)

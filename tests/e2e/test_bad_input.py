@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.served import MODEL, QA, SECRET, Served
+from tests.support.served import MODEL, QA, Served
 from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 
+SECRET = "xylophone-7fd2"
 JSON = {"Content-Type": "application/json"}
 WRONG_ROWS: dict[str, tuple[bytes, dict[str, str]]] = {
     "no body": (b"", JSON),

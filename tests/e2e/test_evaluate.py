@@ -26,25 +26,25 @@ def test_accuracy_is_the_share_of_rows_with_the_files_label(served: Served, serv
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("rows.csv", "question,topic\na,b\n", "has no column 'text': set --text-column to one of question, topic"),
         ("rows.xlsx", "", "unknown format '.xlsx'"),
         ("rows.jsonl", '{"text": "a", "label": "b"}\n{"text": "c"}\n', "row 2: missing label"),
     ],
 )
-def test_a_file_that_does_not_fit_is_told(
-    served: Served, servers: Path, tmp_path: Path, name: str, content: str, said: str
+def test_a_file_that_does_not_fit_is_named(
+    served: Served, servers: Path, tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     (tmp_path / name).write_text(content)
     where = ("--servers", servers, "--port", str(served.server.port), "--model", MODEL)
     result = archives("evaluate", *where, "--file", tmp_path / name)
     assert result.returncode == 1
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def squad(path: Path, references: list[list[str]]) -> Path:
-    """An official file of the tiny model's questions with these right answers."""
+    """Write an official file of the tiny model's questions with these right answers."""
     answers = [[{"text": text, "answer_start": CONTEXT.find(text)} for text in texts] for texts in references]
     qas = [
         {"id": f"id{i}", "question": question, "answers": right}
@@ -56,21 +56,21 @@ def squad(path: Path, references: list[list[str]]) -> Path:
     return path
 
 
-def test_official_figures_of_a_served_model_and_its_predictions(served: Served, servers: Path, tmp_path: Path) -> None:
+def test_official_metrics_of_a_served_model_and_its_predictions(served: Served, servers: Path, tmp_path: Path) -> None:
     answers = [served.post(QA, json={"question": one, "context": CONTEXT}).json()["answer"] for one in QUESTIONS]
     file = squad(tmp_path / "dev.json.gz", [["zebra", f"The {answers[0]}!"], ["zebra"], [f"{answers[2]} zebra"]])
     where = ("--servers", servers, "--port", str(served.server.port), "--model", QA)
     result = archives("evaluate", *where, "--file", file, "--predictions", tmp_path / "predictions.json")
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert (told["questions"], told["exact_match"]) == (3, 100 / 3)
-    assert told["exact_match"] < told["f1"] < 200 / 3
+    metrics = json.loads(result.stdout)
+    assert (metrics["questions"], metrics["exact_match"]) == (3, 100 / 3)
+    assert metrics["exact_match"] < metrics["f1"] < 200 / 3
     written = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))
     assert written == dict(zip(["id0", "id1", "id2"], answers, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "cannot be read"),
         ('{"data": []}', "has no questions"),
@@ -80,24 +80,24 @@ def test_official_figures_of_a_served_model_and_its_predictions(served: Served, 
         ),
     ],
 )
-def test_an_official_file_that_does_not_fit_is_told(
-    served: Served, servers: Path, tmp_path: Path, content: str, said: str
+def test_an_official_file_that_does_not_fit_is_named(
+    served: Served, servers: Path, tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "dev.json").write_text(content)
     where = ("--servers", servers, "--port", str(served.server.port), "--model", QA)
     result = archives("evaluate", *where, "--file", tmp_path / "dev.json")
     assert result.returncode == 1
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_a_question_from_the_command_line(served: Served, servers: Path, tmp_path: Path) -> None:
     where = ("predict", "--servers", servers, "--port", str(served.server.port), "--model", QA)
     (tmp_path / "context.txt").write_text(CONTEXT)
-    told = archives(*where, "--question", QUESTIONS[0], "--context", CONTEXT)
+    typed = archives(*where, "--question", QUESTIONS[0], "--context", CONTEXT)
     read = archives(*where, "--question", QUESTIONS[0], "--file", tmp_path / "context.txt")
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["answer"] in CONTEXT
-    assert read.stdout == told.stdout
+    assert typed.returncode == 0, typed.stderr
+    assert json.loads(typed.stdout)["answer"] in CONTEXT
+    assert read.stdout == typed.stdout
     for arguments in (("--context", CONTEXT), ("--question", QUESTIONS[0], "--text", CONTEXT)):
         refused = archives(*where, *arguments)
         assert refused.returncode == 1

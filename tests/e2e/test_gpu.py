@@ -14,8 +14,8 @@ from tests.support.fake_smi import write_smi
 from tests.support.served import MODEL, Served, archives, serve
 
 
-def said(server: Server) -> str:
-    """What the workers logged, after they answered their golden requests and one more."""
+def worker_log(server: Server) -> str:
+    """Return what the workers logged, after they answered their golden requests and one more; then stop them."""
     try:
         with tokens.local_session() as session:
             assert Served(server, session).post(json={"text": "hello"}).status_code == 200
@@ -30,7 +30,7 @@ def test_where_torch_has_no_gpu_a_worker_serves_on_the_cpu_and_says_so(
     store: Path, servers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
-    log = said(serve(store, servers, "--models", MODEL, "--device", "gpu"))
+    log = worker_log(serve(store, servers, "--models", MODEL, "--device", "gpu")[0])
     assert log.count("WARNING: torch finds no GPU 0") == 1
     assert "model_int8.onnx serves on the CPU" in log
 
@@ -39,6 +39,6 @@ def test_where_torch_has_no_gpu_a_worker_serves_on_the_cpu_and_says_so(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 def test_a_worker_serves_on_the_gpu(store: Path, servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    log = said(serve(store, servers, "--device", "gpu"))
+    log = worker_log(serve(store, servers, "--device", "gpu")[0])
     assert "WARNING" not in log
     assert f"{GPU_FILE} serves on cuda:0" in log

@@ -18,7 +18,6 @@ import psutil
 import pytest
 import requests
 
-from archives.build import build_archive
 from archives.serving import ports, processes, record, tokens
 from archives.serving.record import Server
 from tests.support.mini_archive import CONFIG, write_archive
@@ -43,7 +42,7 @@ class SlowEcho:
 
 
 def refused(store: Path, servers: Path, *options: str) -> str:
-    """The error of a start that fails, which leaves no process and no record behind."""
+    """Return the error of a start that fails; it leaves no process behind."""
     before = {process.pid for process in psutil.process_iter(["name"]) if process.name() == "java"}
     result = archives("serve", "--store", store, "--servers", servers, "--port", "0", "--workers", "1", *options)
     assert result.returncode == 1, result.stdout
@@ -153,7 +152,7 @@ def test_logs_do_not_grow_with_requests(served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Server, str]]:
-    """A second server, `serve --foreground` with an echo model that takes its time; what it printed at its start."""
+    """Start a second server, `serve --foreground` with a slow echo model; give what it printed at its start too."""
     # Too long for the workers' sockets, so temporary files have to go elsewhere.
     folder = tmp_path_factory.mktemp("foreground") / ("long" * 20)
     write_archive(folder / "store", "echo", handler=SLOW, config=f"{CONFIG}minWorkers: 2\nmaxWorkers: 2\n")
@@ -236,19 +235,3 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     assert all(ports.is_free(server.host, port) for port in server.all_ports)
     assert not server.key_file.exists()
     assert not server.temporary.exists()
-
-
-def test_a_profile_reaches_torchserve(tmp_path: Path, tiny_runs: Path) -> None:
-    store, servers = tmp_path / "store", tmp_path / "servers"
-    build_archive("tiny", tiny_runs, store)
-    options = ("--store", store, "--servers", servers, "--port", "0", "--workers", "1", "--profile", "latency")
-    started = archives("serve", *options)
-    assert started.returncode == 0, started.stderr
-    try:
-        server = next(iter(record.recorded(servers)))
-        header = {"Authorization": tokens.bearer(server, "management")}
-        (model,) = requests.get(f"{server.management_url}/models/tiny", headers=header, timeout=10).json()
-        assert (model["batchSize"], model["maxBatchDelay"]) == (1, 1)
-        assert f"-H 'Authorization: {tokens.bearer(server)}'" in started.stdout  # ready to paste
-    finally:
-        archives("stop", "--servers", servers)

@@ -40,7 +40,7 @@ def test_a_users_file_becomes_a_served_model(tmp_path: Path, tiny_backbone: Path
     )
     assert trained.returncode == 0, trained.stdout + trained.stderr
     build_archive("mine", tmp_path, tmp_path / "store")
-    server = serve(tmp_path / "store", servers)
+    server, _ = serve(tmp_path / "store", servers)
     where = ("--servers", servers, "--port", str(server.port))
     answer = archives("predict", *where, "--model", "mine", "--text", "soup and rice")
     assert json.loads(answer.stdout)["label"] == "food", answer.stdout + answer.stderr

@@ -1,4 +1,4 @@
-"""A real archive in a few lines: its handler gives back each request's text, so a server starts in seconds."""
+"""Write a real archive in a few lines: its handler returns each request's text, so a server starts in seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Echo:
 def write_archive(
     store: Path, name: str, *, handler: str = ECHO, version: str = "1.0", label: str = "hello", config: str = CONFIG
 ) -> Path:
-    """Writes `<name>.mar`; `label` is what its one golden request, the text `hello`, is expected to give."""
+    """Write `<name>.mar`; `label` is the answer expected to its one golden request, the text `hello`."""
     store.mkdir(parents=True, exist_ok=True)
     manifest = {
         "createdOn": "01/01/2024 00:00:00",

@@ -1,4 +1,4 @@
-"""Records of servers, and what stands in for their Java process."""
+"""Make records of servers, and a process that stands in for their Java process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from archives.serving.record import CONFIG, Server
 
 
 def new_server(folder: Path, *, port: int = 18080, pid: int = 1) -> Server:
-    """Of one model with one worker; all its APIs are on one port. Process 1 always runs, and is none of its own."""
+    """Return a server of one model with one worker and all APIs on one port. Process 1 runs, but is another."""
     return Server(folder, "127.0.0.1", port, port, port, (port, port), {"echo": "1.0"}, 1, 0, folder / "tmp", pid)
 
 
 @contextmanager
 def process_of(folder: Path) -> Iterator[int]:
-    """The number of a process that does nothing, started with the configuration of this folder's server."""
+    """Start a process that does nothing, with the configuration of this folder's server; give its number."""
     command = ["sh", "-c", "echo; read line", "sh", folder.resolve() / CONFIG]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout

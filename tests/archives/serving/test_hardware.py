@@ -37,7 +37,7 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("visible", "found"),
+    ("visible", "numbers"),
     [
         (None, "0 1 2"),
         ("2,0", "2 0"),
@@ -52,12 +52,12 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_gpus_are_those_that_nvidia_smi_lists_and_cuda_shows(
-    visible: str | None, found: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    visible: str | None, numbers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_smi(tmp_path, gpus=3, monkeypatch=monkeypatch)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert hardware.visible_gpus() == found.split()
+    assert hardware.visible_gpus() == numbers.split()
 
 
 def test_an_nvidia_smi_that_fails_or_is_missing_means_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -71,6 +71,6 @@ def test_an_nvidia_smi_that_fails_or_is_missing_means_no_gpu(monkeypatch: pytest
 
 def test_a_torch_without_cuda_can_use_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_smi(tmp_path, gpus=1, monkeypatch=monkeypatch)
-    for version, found in (("2.13.0+cpu", []), ("2.13.0+cu130", ["0"]), ("2.13.0", ["0"])):
+    for version, gpus in (("2.13.0+cpu", []), ("2.13.0+cu130", ["0"]), ("2.13.0", ["0"])):
         monkeypatch.setattr(hardware.metadata, "version", lambda name, version=version: version)
-        assert hardware.usable_gpus() == found
+        assert hardware.usable_gpus() == gpus

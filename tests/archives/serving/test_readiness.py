@@ -58,13 +58,13 @@ def echo(folder: Path) -> Iterator[Server]:
 
 
 def start(folder: Path, *labels: str) -> list[str]:
-    """What is reported of a model whose golden answers to the text `a` are these labels."""
+    """Return what is reported of a model whose golden answers to the text `a` are these labels."""
     golden = tuple({"request": {"text": "a"}, "response": {"label": label, "score": 0.89}} for label in labels)
-    said: list[str] = []
+    printed: list[str] = []
     with echo(folder) as server:
         model = StoredModel("echo", "1.0", folder / "echo.mar", golden, None)
-        readiness.wait_until_ready(server, [model], lambda: True, 10, said.append)
-    return said
+        readiness.wait_until_ready(server, [model], lambda: True, 10, printed.append)
+    return printed
 
 
 def test_every_golden_request_is_asked_and_each_worker_twice(tmp_path: Path) -> None:

@@ -32,13 +32,13 @@ def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
         first, second = (listener.getsockname()[1] for listener in listeners)
-        one = recorded(tmp_path, first, stack.enter_context(process_of(tmp_path / str(first))))
-        assert record.find(servers=tmp_path) == one
-        two = recorded(tmp_path, second, stack.enter_context(process_of(tmp_path / str(second))))
+        first_server = recorded(tmp_path, first, stack.enter_context(process_of(tmp_path / str(first))))
+        assert record.find(servers=tmp_path) == first_server
+        second_server = recorded(tmp_path, second, stack.enter_context(process_of(tmp_path / str(second))))
         with pytest.raises(ServerError, match="choose one with --port"):
             record.find(servers=tmp_path)
-        assert record.find(two.port, tmp_path) == two
-        assert not ports.is_free("127.0.0.1", two.port)
+        assert record.find(second_server.port, tmp_path) == second_server
+        assert not ports.is_free("127.0.0.1", second_server.port)
 
 
 def test_another_program_on_the_port_of_a_server_that_has_ended_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield new_server(tmp_path, pid=pid)
 
 
-def says(monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None) -> Iterator[int | Exception | None]:
+def management_says(
+    monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None
+) -> Iterator[int | Exception | None]:
     """Let the management API say these, one a look: how many requests wait, nothing, or that it knows no such model."""
     left = iter(answers)
 
@@ -43,18 +45,18 @@ def says(monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None) -> I
 def test_it_is_idle_once_no_request_waits_and_not_while_it_does_not_answer(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = says(monkeypatch, 2, requests.ReadTimeout(), 1, 0)
+    left = management_says(monkeypatch, 2, requests.ReadTimeout(), 1, 0)
     assert stops.wait_until_idle(server, 60)
     assert list(left) == []
 
 
 def test_in_a_model_that_was_taken_away_no_request_waits(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    says(monkeypatch, None)
+    management_says(monkeypatch, None)
     assert stops.wait_until_idle(server, 60)
 
 
 def test_one_that_has_ended_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    says(monkeypatch, requests.ConnectionError())
+    management_says(monkeypatch, requests.ConnectionError())
     with process_of(tmp_path) as pid:
         server = new_server(tmp_path, pid=pid)
     assert stops.wait_until_idle(server, 60)
