@@ -48,17 +48,17 @@ INSTANCE = re.compile(r"\binstances\[(\d+)\]")
 
 
 class Client:
-    """Predictions of one served model.
+    """Asks one served model for predictions.
 
     Args:
         url: URL of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
         token: the inference key; None for the key of the server running on this machine.
         model: name of the model; `version` picks one of several served versions.
         timeout: seconds to wait for a connection, and for an answer; `predict_batch` waits `BATCH_TIMEOUT` at least.
-        retries: after a refused or broken connection, a 429 or a 503, with doubling waits. Predictions change
-            nothing on the server, so sending one twice does no harm; one that took too long is not sent again, as
-            the server still works on it.
-        servers: where the servers of this machine keep their files.
+        retries: how often a request is sent again after a refused or broken connection, a 429 or a 503, with waits
+            that double. Predictions change nothing on the server, so sending one twice does no harm; one that took too
+            long is not sent again, as the server still works on it.
+        servers: folder of the files of this machine's servers.
     """
 
     def __init__(

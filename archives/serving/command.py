@@ -1,4 +1,4 @@
-"""Serve models from the command line: options, start, what the person at the terminal is told, and the foreground."""
+"""Serve models from the command line: the options, the lines it prints, and the foreground."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _check_golden(session: requests.Session, server: Server, model: StoredModel)
     if len(wrong) > (1 - REQUIRED_AGREEMENT) * count:
         raise ServerError(
             f"{model.name} answers {len(wrong)} of {count} golden requests wrongly, the first: {wrong[0]}; "
-            "if this processor computes INT8 otherwise than the one of the export, export the model on this one"
+            "if this processor rounds INT8 differently from the one of the export, export the model on this one"
         )
     return count - len(wrong), count
 

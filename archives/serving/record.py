@@ -20,6 +20,7 @@ SERVERS = Path(__file__).parents[2] / "runs" / "servers"
 DEFAULT_PORT = 8080
 CONFIG = "config.properties"
 RECORD = "server.json"
+KEY_FILE = "key_file.json"
 PROCESSES = Path("/proc")  # macOS has none
 
 
@@ -75,7 +76,7 @@ class Server:
 
     @property
     def key_file(self) -> Path:
-        return self.folder / "key_file.json"
+        return self.folder / KEY_FILE
 
     def _url(self, port: int) -> str:
         return ports.url(self.local_host, port)
@@ -101,7 +102,7 @@ def load(folder: Path) -> Server | None:
 def remove_files(folder: Path, temporary: Path) -> None:
     """Remove what is worthless once the server is gone: its record, its keys and its unpacked archives."""
     (folder / RECORD).unlink(missing_ok=True)
-    (folder / "key_file.json").unlink(missing_ok=True)
+    (folder / KEY_FILE).unlink(missing_ok=True)
     shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -101,7 +101,7 @@ def _prepare(folder: Path) -> Path:
     if logs.is_dir():
         logs.rename(previous)
     logs.mkdir(parents=True)
-    (folder / "key_file.json").unlink(missing_ok=True)
+    (folder / record.KEY_FILE).unlink(missing_ok=True)
     temporary = folder / "tmp"
     if len(os.fsencode(temporary)) > MAX_TEMPORARY:
         return Path(tempfile.mkdtemp(prefix="torchserve-"))

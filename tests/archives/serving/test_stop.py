@@ -11,6 +11,7 @@ import requests
 import yaml
 
 from archives.build import MODEL_CONFIGS
+from archives.errors import ServerError
 from archives.serving import management, record
 from archives.serving import stop as stops
 from archives.serving.record import Server
@@ -79,3 +80,25 @@ def test_the_record_of_a_dead_server_is_cleaned(tmp_path: Path) -> None:
 def test_a_stop_waits_as_long_as_a_batch_may_take() -> None:
     timeouts = [yaml.safe_load(path.read_text())["responseTimeout"] for path in MODEL_CONFIGS.glob("*.yaml")]
     assert SHARE_OF_TIMEOUT * max(timeouts) < DRAIN_SECONDS
+
+
+def test_the_server_to_stop_is_the_only_one_that_runs_or_that_of_the_port(tmp_path: Path) -> None:
+    def new_record(port: int, pid: int) -> Server:
+        (tmp_path / str(port)).mkdir(exist_ok=True)
+        server = new_server(tmp_path / str(port), port=port, pid=pid)
+        server.save()
+        return server
+
+    with pytest.raises(ServerError, match="no server is running"):
+        stops.find_stoppable(None, tmp_path)
+    gone = new_record(1, pid=1)
+    assert stops.find_stoppable(None, tmp_path) == gone  # its record is still to be removed
+    with process_of(tmp_path / "2") as two, process_of(tmp_path / "3") as three:
+        second = new_record(2, two)
+        assert stops.find_stoppable(None, tmp_path) == second
+        new_record(3, three)
+        with pytest.raises(ServerError, match="ports 2, 3: choose one with --port"):
+            stops.find_stoppable(None, tmp_path)
+        assert stops.find_stoppable(2, tmp_path) == second
+        with pytest.raises(ServerError, match="no server is running"):
+            stops.find_stoppable(4, tmp_path)
