@@ -1,4 +1,5 @@
-# Everything a person does here is a target; each is a thin call of a Python module. `make` prints them.
+# Everything that a person does here is a target, and each calls a Python module. `make` prints them; docs/ has their
+# variables.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,13 +10,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Models that `make train` makes without TASK, what each has to reach on its generated test set, and how many students.
-DEFAULT_TASKS := intent student qa
-DEFAULT_intent := --gate.accuracy 0.88
-DEFAULT_student := --seeds 0
-DEFAULT_qa := --gate.f1 0.5
-# What trains a task, where it is not `fit`: a student is trained with and without its teacher, once for each seed.
-COMMAND_student := distil
 
 TASK ?=
 NAME ?= $(TASK)
@@ -35,30 +29,37 @@ DURATION ?=
 RATE ?=
 SHAPE ?= steady
 P99 ?= 100ms
+SWEEP ?=
 KIND ?= inference
 TRIALS ?= 20
-# of pyproject.toml, beside those that every target needs
+TEXT ?=
+QUESTION ?=
+CONTEXT ?=
+FOREGROUND ?=
+# Extras of pyproject.toml beside those that every target needs. Those that were installed before stay, and follow
+# pyproject.toml and constraints.txt.
 EXTRAS ?=
-# Those that were installed before stay, and follow pyproject.toml and constraints.txt.
 EXTRA_STAMPS := $(sort $(patsubst %,$(VENV)/.extra-%,$(EXTRAS)) $(wildcard $(VENV)/.extra-*))
 KNOWN_EXTRAS = $(shell sed -n '/^\[project.optional-dependencies\]/,/^\[tool/s/^\([a-z0-9-]*\) = \[.*/\1/p' pyproject.toml)
 PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# $(call option,--flag,value): the flag where there is a value
+# $(call option,--flag,value): the flag where there is a value.
 option = $(if $(2),$(1) $(2))
 port = $(call option,--port,$(PORT))
+# $(call need,variable,example): ends a recipe where the variable is missing.
+need = $(if $(strip $($(1))),,$(error make $@ needs $(1), such as $(2)))
 
 .PHONY: help
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# pip only warns of an extra that there is not.
+# pip only warns of an extra that does not exist.
 ifneq ($(if $(EXTRAS),$(filter-out $(KNOWN_EXTRAS),$(EXTRAS))),)
 $(error EXTRAS="$(EXTRAS)": pyproject.toml has no $(filter-out $(KNOWN_EXTRAS),$(EXTRAS)); give some of $(KNOWN_EXTRAS))
 endif
 
 .PHONY: setup
-setup: $(VENV)/.installed $(EXTRA_STAMPS) ## install the pinned dependencies into .venv (Java included) [EXTRAS="mlflow dvc"]
+setup: $(VENV)/.installed $(EXTRA_STAMPS) ## install the pinned packages [EXTRAS="mlflow dvc"]
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
@@ -72,40 +73,31 @@ $(VENV)/.extra-%: $(VENV)/.installed
 	touch $@
 
 .PHONY: train
-train: setup ## train, evaluate, export: the default models, or TASK=intent [NAME=…] [ARGS="--trainer.max_epochs 3 …"]
-ifeq ($(TASK),)
-	@$(if $(NAME),$(error NAME=$(NAME) needs TASK, such as TASK=intent))
-	$(foreach task,$(DEFAULT_TASKS),$(RUN) -m lightning_modules $(or $(COMMAND_$(task)),fit) --config configs/$(task).yaml \
-	  $(DEFAULT_$(task)) $(ARGS);)
-else
-	@$(RUN) -m lightning_modules $(or $(COMMAND_$(TASK)),fit) --config configs/$(TASK).yaml --name $(NAME) $(ARGS)
-endif
+train: setup ## train, evaluate, export [TASK=intent NAME= ARGS=]
+	@$(if $(NAME),$(if $(TASK),,$(error NAME=$(NAME) needs TASK, such as TASK=intent)))
+	$(RUN) -m lightning_modules train $(TASK) $(call option,--name,$(NAME)) $(ARGS)
 
 .PHONY: compare
-compare: setup ## models side by side, quality on the same rows: MODELS="intent student" [FILE=… ARGS="--label_column intent"]
-	@$(if $(MODELS),,$(error make compare needs MODELS, such as MODELS="intent student"))
+compare: setup ## put models side by side: MODELS="intent student" [FILE=]
+	@$(call need,MODELS,MODELS="intent student")
 	$(RUN) -m lightning_modules compare --models $(MODELS) $(call option,--file,$(FILE)) $(ARGS)
 
 .PHONY: tune
-tune: setup ## search the best settings of a task: TASK=sentiment [TRIALS=20 NAME=… ARGS="--storage postgresql://…"]
-	@$(if $(TASK),,$(error make tune needs TASK, such as TASK=sentiment))
+tune: setup ## search the best settings: TASK=sentiment [TRIALS=20]
+	@$(call need,TASK,TASK=sentiment)
 	$(RUN) -m lightning_modules tune --config configs/$(TASK).yaml --name $(NAME) --trials $(TRIALS) $(ARGS)
 
 .PHONY: pipeline
-pipeline: setup $(VENV)/.extra-dvc ## data, search, training, archive by DVC, as far as something has changed: TASK=sentiment
-	@$(if $(TASK),,$(error make pipeline needs TASK, such as TASK=sentiment))
-	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
-	cd configs/dvc/$(TASK)
-	dvc repro --quiet condition
-	# A skipped stage has no outputs.
-	dvc repro $$(grep -q '"runs": false' $(CURDIR)/runs/$(TASK)/condition.json && echo --allow-missing)
+pipeline: setup $(VENV)/.extra-dvc ## run what changed of a DVC pipeline: TASK=sentiment
+	@$(call need,TASK,TASK=sentiment)
+	$(RUN) -m lightning_modules.pipeline $(TASK)
 
 .PHONY: archive
-archive: setup ## build and verify archives/store/<model>.mar of every trained model, or of TASK=… or NAME=…
+archive: setup ## pack and verify every trained model, or [NAME=]
 	@$(RUN) -m archives build $(NAME)
 
 .PHONY: serve
-serve: setup ## start TorchServe in the background [MODELS="a b" PORT= DEVICE=auto|cpu|gpu PROFILE=latency|balanced|throughput WORKERS=auto|N FOREGROUND=1]
+serve: setup ## start TorchServe [MODELS= PORT= PROFILE= WORKERS= …]
 	@exec $(RUN) -m archives serve $(call option,--models,$(MODELS)) $(port) $(call option,--host,$(HOST)) \
 	  $(call option,--management-port,$(MANAGEMENT_PORT)) $(call option,--metrics-port,$(METRICS_PORT)) \
 	  --device $(DEVICE) --workers $(WORKERS) --profile $(PROFILE) $(if $(FOREGROUND),--foreground)
@@ -119,48 +111,59 @@ logs: setup ## show the server's logs [PORT=]
 	@$(RUN) -m archives logs $(port)
 
 .PHONY: predict
-predict: setup ## one prediction: MODEL=intent TEXT="…", or MODEL=qa QUESTION="…" CONTEXT="…" [PORT=]
-	@$(RUN) -m archives predict --model $(MODEL) $(port) \
+predict: setup ## ask: MODEL=intent TEXT=, or MODEL=qa QUESTION= CONTEXT=
+	@$(if $(strip $(TEXT)$(QUESTION)),,$(error make predict needs TEXT="…", or QUESTION="…" and CONTEXT="…"))
+	$(if $(strip $(QUESTION)),$(call need,CONTEXT,CONTEXT="The letter was written by Ada."))
+	$(RUN) -m archives predict --model $(MODEL) $(port) \
 	  $(if $(QUESTION),--question "$$QUESTION" --context "$$CONTEXT",--text "$$TEXT")
 
 .PHONY: evaluate
-evaluate: setup ## accuracy (exact match and F1) of a served model: MODEL=intent FILE=… [ARGS="--label-column intent"]
-	@$(RUN) -m archives evaluate --model $(MODEL) --file $(FILE) $(port) $(ARGS)
+evaluate: setup ## measure a served model on a file: MODEL=intent FILE=
+	@$(call need,FILE,FILE=data/intent/test.csv)
+	$(RUN) -m archives evaluate --model $(MODEL) --file $(FILE) $(port) $(ARGS)
 
 .PHONY: token
-token: ## print the header `Authorization: Bearer …` of the running server [KIND=inference|management PORT=]
-	@$(RUN) -m archives token --kind $(KIND) $(port)
+token: ## print the header with the key [KIND=management PORT=]
+	@test -x $(RUN) || { echo "error: nothing is installed here yet: make serve installs, starts a server, and makes its keys" >&2; exit 1; }
+	$(RUN) -m archives token --kind $(KIND) $(port)
 
 .PHONY: loadtest
-loadtest: setup ## load test of the running server [MODEL="intent=3 qa=1" USERS=64 or RATE= DURATION= SHAPE=steady|stairs|spike|soak]
+loadtest: setup ## load-test a model [MODEL= USERS=|RATE= DURATION= SHAPE=]
 	@$(RUN) -m loadtest --model $(MODEL) $(if $(RATE),--rate $(RATE),--users $(USERS)) $(call option,--duration,$(DURATION)) \
 	  --shape $(SHAPE) $(port) $(ARGS)
 
 .PHONY: slo
-slo: setup ## highest rate that keeps p99 within a bound: MODEL=intent P99=100ms [ARGS="--min-rps 300"]
+slo: setup ## find the highest rate within a latency [MODEL= P99=100ms]
 	@$(RUN) -m loadtest.slo --model $(MODEL) --p99 $(P99) $(port) $(ARGS)
 
 .PHONY: bench
-bench: setup ## served speed beside the in-process bound and a plain server [MODELS="intent qa" ARGS="--lengths short mixed long"]
-	@$(RUN) -m loadtest.bench --models $(or $(MODELS),$(DEFAULT_TASKS)) $(ARGS)
-
-.PHONY: growth
-growth: setup ## requests/s and p99 by workers, clients, text length and models at once [MODEL=intent ARGS="--seconds 20"]
-	@$(RUN) -m loadtest.bench.growth --model $(MODEL) $(ARGS)
-
-.PHONY: contexts
-contexts: setup ## time and memory of an answer by the length of its context [MODEL=qa ARGS="--words 500 2000"]
-	@$(RUN) -m loadtest.bench.contexts --model $(if $(filter file,$(origin MODEL)),$(or $(NAME),qa),$(MODEL)) $(ARGS)
+bench: setup ## compare servers [MODELS=], or sweep [SWEEP=workers|…]
+	@$(RUN) -m loadtest.bench --models $(or $(MODELS),$(if $(SWEEP),$(if $(filter contexts,$(SWEEP)),qa,intent),intent student qa)) \
+	  $(call option,--sweep,$(SWEEP)) $(ARGS)
 
 .PHONY: test
-test: setup ## the whole test suite
+test: setup ## run the whole test suite
 	@$(RUN) -m pytest
 
+.PHONY: test-fast
+test-fast: setup ## run the tests that need no server and no training
+	@$(RUN) -m pytest -m "not e2e and not train"
+
 .PHONY: lint
-lint: setup ## ruff and mypy
+lint: setup ## check with ruff and mypy, and actionlint where it is
 	@$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	# It is not installed here: its package fetches a binary from GitHub, where set-up needs PyPI alone.
+	if command -v actionlint > /dev/null; then actionlint; fi
+
+.PHONY: clean
+clean: ## remove generated data and caches; runs and archives stay
+	@for path in data/intent data/qa data/sentiment build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache; do
+	  if [ -e $$path ]; then rm -rf $$path; echo "removed $$path"; fi
+	done
+	find . -path ./$(VENV) -prune -o -name __pycache__ -prune -exec rm -rf {} +
+	echo "removed __pycache__; runs/, archives/store/, your own files in data/ and .venv/ stay"
 
 .PHONY: lock
 lock: setup ## pin all dependencies anew, for Python 3.10 to 3.13
