@@ -31,7 +31,7 @@ from urllib3.util import Retry
 from archives.client_errors import BadRequest, ClientError, Unauthorized, Unavailable, error_of
 from archives.errors import ServerError
 from archives.serving import record, tokens
-from handlers.request.fields import MAX_INSTANCES
+from handlers.request import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 

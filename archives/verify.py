@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 from archives.errors import ArchiveError
-from handlers.golden import golden_fault
+from handlers.golden import golden_mismatch
 
 REPLAY = Path(__file__).parent / "replay.py"
 TIMEOUT_SECONDS = 300
@@ -72,5 +72,5 @@ def _compare(mar: Path, golden: Path, answers: Path) -> None:
     replayed = json.loads(answers.read_text(encoding="utf-8"))
     for form, where in (("alone", ""), ("batched", ", in one batch with all others")):
         for i, (pair, answer) in enumerate(zip(pairs, replayed[form], strict=True)):
-            if problem := golden_fault(pair, answer):
+            if problem := golden_mismatch(answer, pair):
                 raise ArchiveError(f"{mar.name}: golden.json[{i}]{where}: {problem}")

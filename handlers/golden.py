@@ -1,83 +1,93 @@
-"""Whether a served answer agrees with the golden one: for all tasks, and for whoever checks a model or its server.
+"""Compare a served answer with the golden one, for all tasks, and for whoever checks a model or its server.
 
-An answer does not depend on the requests that it is batched with, but scores move a little: a batch sums in another
-order, another processor rounds INT8 products differently. Standard library only: the load test checks answers with it.
+Each check returns None where the answer is right, else the reason in words that many requests share: they quote no text
+of a request, only names of labels. An answer does not depend on the requests it is batched with, but scores move a
+little: a batch sums in another order, another processor rounds INT8 products differently. Standard library only: the
+load test checks answers with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-TOLERANCE = 0.02  # between two scores of one name, which are probabilities
-ANSWER_KEYS = ("response", "fp32")  # in a pair of golden.json: the answers of the served INT8 model and of fp32
+# Difference that two scores of one name, which are probabilities, may have.
+TOLERANCE = 0.02
+# Answers in a pair of golden.json: the served INT8 model's, and fp32's, which a worker serves where INT8 is wrong.
+ANSWER_KEYS = ("response", "fp32")
 
 Answer = Mapping[str, Any]
 
 
-def golden_fault(pair: Mapping[str, Any], answer: Any) -> str | None:
-    """None where `answer` (parsed JSON) has the right shape and agrees with a pair of golden.json, else the reason.
+def golden_mismatch(answer: Any, pair: Mapping[str, Any], keys: Sequence[str] = ANSWER_KEYS) -> str | None:
+    """Return why an answer (parsed JSON) has not the shape of, or agrees with none of, those of a golden.json pair."""
+    return shape_error(answer, pair["request"]) or answer_mismatch(answer, *(pair[key] for key in keys if key in pair))
 
-    It agrees with the INT8 model's answer or with fp32's, which a worker serves where INT8 is wrong on its machine.
+
+def answer_mismatch(answer: Any, *expected: Answer) -> str | None:
+    """Return how an answer (parsed JSON) differs from the first of those expected, where it agrees with none of them.
+
+    Compared are the fields, the label or the answer's words (not their place, they may stand at several), and the score
+    of every name that both list. The answer has the right shape, as by `shape_error`, but for its fields.
     """
-    return shape_fault(answer, pair["request"]) or unlike([pair[form] for form in ANSWER_KEYS if form in pair], answer)
+    mismatches = [_mismatch(answer, one) for one in expected]
+    return mismatches[0] if all(mismatches) else None
 
 
-def form_fault(pair: Mapping[str, Any], form: str, answer: Any) -> str | None:
-    """The same for one of `ANSWER_KEYS`."""
-    return shape_fault(answer, pair["request"]) or disagreement(pair[form], answer)
+def shape_error(answer: Any, request: Mapping[str, Any] | str, labels: Collection[str] | None = None) -> str | None:
+    """Return what is wrong with the shape of the answer (parsed JSON) to a right request.
 
-
-def unlike(expected: Sequence[Answer], answer: Any) -> str | None:
-    """None where `answer` agrees with one of those expected, else how it differs from the first."""
-    reasons = [disagreement(one, answer) for one in expected]
-    return reasons[0] if all(reasons) else None
-
-
-def disagreement(expected: Answer, answer: Any) -> str | None:
-    """None where `answer` (parsed JSON) agrees with `expected`, else the reason, in words that many requests share.
-
-    They quote no text, only names of labels. What is compared: the fields, the label or the answer's words (not their
-    place, they may stand at several), and the score of every name that both list. Both are of the right shape, as by
-    `shape_fault`, but for their fields.
+    Without known `labels`, any label will do.
     """
+    instances = _instances(request)
+    if instances is None:
+        return _instance_error(answer, request, labels)
+    predictions = answer.get("predictions") if isinstance(answer, dict) else None
+    if not isinstance(predictions, list) or len(predictions) != len(instances):
+        return "not one prediction for each instance"
+    pairs = zip(predictions, instances, strict=True)
+    return _first(_instance_error(prediction, instance, labels) for prediction, instance in pairs)
+
+
+def _mismatch(answer: Any, expected: Answer) -> str | None:
     if not isinstance(answer, Mapping) or set(answer) != set(expected):
-        found = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__
-        return f"fields {found}, expected {sorted(expected)}"
-    reasons = [_of_name(expected, answer, field) for field in ("label", "answer") if field in expected]
+        fields = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__
+        return f"fields {fields}, expected {sorted(expected)}"
+    mismatches = [_name_mismatch(answer, expected, field) for field in ("label", "answer") if field in expected]
     if "complexity" in expected:
-        reasons.append(disagreement(expected["complexity"], answer["complexity"]))
+        mismatches.append(_mismatch(answer["complexity"], expected["complexity"]))
     if "predictions" in expected:
-        reasons.append(_of_predictions(expected["predictions"], answer["predictions"]))
-    return next(filter(None, reasons), None)
+        mismatches.append(_predictions_mismatch(answer["predictions"], expected["predictions"]))
+    return _first(mismatches)
 
 
-def _of_predictions(expected: list[Answer], answers: Any) -> str | None:
+def _predictions_mismatch(answers: Any, expected: list[Answer]) -> str | None:
     if not isinstance(answers, list) or len(answers) != len(expected):
         return "not one prediction for each instance"
-    return next(filter(None, map(disagreement, expected, answers)), None)
+    return _first(map(_mismatch, answers, expected))
 
 
-def _of_name(expected: Answer, answer: Answer, field: str) -> str | None:
-    name, other = expected[field], answer[field]
-    scores, others = _scores(expected, field), _scores(answer, field)
-    if name == other:
-        same = True
-    elif name and other:
-        same = name in scores and _is_near_tie(expected, answer, field)
+def _name_mismatch(answer: Answer, expected: Answer, field: str) -> str | None:
+    """Compare the label, or the answer's words, and the scores; `field` is which of the two."""
+    name, expected_name = answer[field], expected[field]
+    scores, expected_scores = _scores(answer, field), _scores(expected, field)
+    if name == expected_name:
+        agrees = True
+    elif name and expected_name:
+        agrees = expected_name in expected_scores and _is_near_tie(answer, expected, field)
     else:  # a threshold between the two scores of no answer
-        empty, full = (others, scores) if name else (scores, others)
-        same = "no_answer_score" in expected and empty[""] > full[""]
-    if not same:
-        return f"label {other!r}, expected {name!r}" if field == "label" else "other words than expected"
-    for one in others:
-        if one in scores and not abs(others[one] - scores[one]) <= TOLERANCE:
+        empty, full = (scores, expected_scores) if expected_name else (expected_scores, scores)
+        agrees = "no_answer_score" in expected and empty[""] > full[""]
+    if not agrees:
+        return f"label {name!r}, expected {expected_name!r}" if field == "label" else "other words than expected"
+    for one in scores:
+        if one in expected_scores and not abs(scores[one] - expected_scores[one]) <= TOLERANCE:
             return f"the score of label {one!r} is off" if field == "label" else "the score of an answer is off"
     return None
 
 
-def _is_near_tie(expected: Answer, answer: Answer, field: str) -> bool:
-    """Whether both names were about as likely; a complexity lists no other: it may have had all that was left."""
+def _is_near_tie(answer: Answer, expected: Answer, field: str) -> bool:
+    """Tell whether both names were about as likely. A complexity lists no other: it may have had all that was left."""
     best = expected["score"]
     unlisted = 0.0 if "top_k" in expected or field == "answer" else 1 - best
     other = _scores(expected, field).get(answer[field], unlisted)
@@ -85,25 +95,13 @@ def _is_near_tie(expected: Answer, answer: Answer, field: str) -> bool:
 
 
 def _scores(answer: Answer, field: str) -> dict[str, float]:
-    """By name, best first; the name of no answer is empty."""
+    """Return the scores by name, best first; the name of no answer is empty."""
     scores = {entry[field]: entry["score"] for entry in [*answer.get("top_k", []), answer] if "score" in entry}
     return scores | ({"": answer["no_answer_score"]} if "no_answer_score" in answer else {})
 
 
-def shape_fault(answer: Any, request: Mapping[str, Any] | str, labels: Collection[str] | None = None) -> str | None:
-    """Of the answer (parsed JSON) to a right request of any form; without known `labels`, any label will do."""
-    instances = _instances(request)
-    if instances is None:
-        return _fault(answer, request, labels)
-    predictions = answer.get("predictions") if isinstance(answer, dict) else None
-    if not isinstance(predictions, list) or len(predictions) != len(instances):
-        return "not one prediction for each instance"
-    pairs = zip(predictions, instances, strict=True)
-    return next(filter(None, (_fault(prediction, instance, labels) for prediction, instance in pairs)), None)
-
-
 def _instances(request: Mapping[str, Any] | str) -> list[Mapping[str, Any]] | None:
-    """What a request with several instances asks; None for a request of one."""
+    """Return the instances of a request with several; None for a request of one."""
     if isinstance(request, str):
         return None
     if "questions" in request:
@@ -111,39 +109,39 @@ def _instances(request: Mapping[str, Any] | str) -> list[Mapping[str, Any]] | No
     return request.get("instances")
 
 
-def _fault(answer: Any, instance: Mapping[str, Any] | str, labels: Collection[str] | None) -> str | None:
+def _instance_error(answer: Any, instance: Mapping[str, Any] | str, labels: Collection[str] | None) -> str | None:
     if not isinstance(instance, str) and "context" in instance:
-        return _span_fault(answer, instance["context"])
-    return _label_fault(answer, labels)
+        return _quotation_error(answer, instance["context"])
+    return _label_error(answer, labels)
 
 
-def _label_fault(answer: Any, labels: Collection[str] | None) -> str | None:
-    if not _is_ranked(answer):
+def _label_error(answer: Any, labels: Collection[str] | None) -> str | None:
+    if not _is_label(answer):
         return "no label with a score from 0 to 1"
     if labels is not None and answer["label"] not in labels:
         return f"unknown label {answer['label']!r}"
-    if not _is_list(answer.get("top_k", []), _is_ranked):
+    if not _is_list(answer.get("top_k", []), _is_label):
         return "no top_k of labels with a score from 0 to 1"
-    if "complexity" in answer and not _is_ranked(answer["complexity"]):
+    if "complexity" in answer and not _is_label(answer["complexity"]):
         return "no complexity with a score from 0 to 1"
     return None
 
 
-def _span_fault(answer: Any, context: str) -> str | None:
-    if not _is_quoted(answer, context):
+def _quotation_error(answer: Any, context: str) -> str | None:
+    if not _is_quotation(answer, context):
         return "no answer with a score from 0 to 1 and its place in the context"
-    if not _is_list(answer.get("top_k", []), lambda entry: _is_quoted(entry, context)):
+    if not _is_list(answer.get("top_k", []), lambda entry: _is_quotation(entry, context)):
         return "no top_k of answers with a score from 0 to 1 and their place in the context"
     if "no_answer_score" in answer and not _is_score(answer["no_answer_score"]):
         return "no no_answer_score from 0 to 1"
     return None
 
 
-def _is_ranked(answer: Any) -> bool:
+def _is_label(answer: Any) -> bool:
     return isinstance(answer, dict) and isinstance(answer.get("label"), str) and _is_score(answer.get("score"))
 
 
-def _is_quoted(answer: Any, context: str) -> bool:
+def _is_quotation(answer: Any, context: str) -> bool:
     if not isinstance(answer, dict) or not _is_score(answer.get("score")):
         return False
     start, end = answer.get("start"), answer.get("end")
@@ -158,3 +156,7 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
 
 def _is_score(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _first(reasons: Iterable[str | None]) -> str | None:
+    return next(filter(None, reasons), None)

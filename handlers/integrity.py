@@ -1,4 +1,4 @@
-"""The sha256 of every file of an unpacked archive, written when it is built and checked when it is loaded.
+"""Write the sha256 of every file of an unpacked archive when it is built, and check them when it is loaded.
 
 Standard library only: it runs before anything else of the archive is imported.
 """
@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 
 INTEGRITY_FILE = "integrity.json"
-PART = 1 << 20  # bytes
+# Bytes of a file that are in memory at once: weights may be large.
+CHUNK = 1 << 20
 
 
 class IntegrityError(Exception):
@@ -18,13 +19,13 @@ class IntegrityError(Exception):
 
 
 def write_integrity(folder: Path) -> None:
-    """Writes `integrity.json`: relative path -> sha256 for every other file of the folder."""
+    """Write `integrity.json`: relative path -> sha256 for every other file of the folder."""
     digests = {name: sha256(folder / name) for name in sorted(_files(folder))}
     (folder / INTEGRITY_FILE).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
 
 
 def check_integrity(folder: Path) -> None:
-    """Raises `IntegrityError` unless the folder holds exactly the files of `integrity.json`, unchanged."""
+    """Raise `IntegrityError` unless the folder holds exactly the files of `integrity.json`, unchanged."""
     try:
         expected = json.loads((folder / INTEGRITY_FILE).read_text(encoding="utf-8"))
         names = set(expected)
@@ -34,18 +35,18 @@ def check_integrity(folder: Path) -> None:
         raise IntegrityError(f"{INTEGRITY_FILE} is damaged: build the archive again") from None
     present = _files(folder)
     changed = [name for name in names & present if sha256(folder / name) != expected[name]]
-    findings = {"missing": names - present, "not from this archive": present - names, "damaged": changed}
-    told = [f"{finding}: {', '.join(sorted(found))}" for finding, found in findings.items() if found]
-    if told:
-        raise IntegrityError(f"the archive's files are not the ones it was built with ({'; '.join(told)})")
+    problems = {"missing": names - present, "not from this archive": present - names, "damaged": changed}
+    lines = [f"{problem}: {', '.join(sorted(files))}" for problem, files in problems.items() if files]
+    if lines:
+        raise IntegrityError(f"the archive's files are not the ones it was built with ({'; '.join(lines)})")
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal digest of a file, of which no more than a part is in memory: weights may be large."""
+    """Return the hexadecimal digest of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(PART):
-            digest.update(part)
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

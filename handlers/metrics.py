@@ -1,4 +1,4 @@
-"""TorchServe custom metrics, with the names and units of configs/serving/metrics.yaml.
+"""Emit TorchServe custom metrics, with the names and units of configs/serving/metrics.yaml.
 
 TorchServe's frontend reads them from a worker's standard output, a line each.
 """
@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
+# Units of each metric by its kind.
 UNITS = {
     # Emitted once, by a worker that has loaded its model.
     "gauge": {
@@ -50,7 +51,7 @@ class BatchMetrics:
         }
 
     def emit(self, values: Mapping[str, float]) -> None:
-        """Emits values by metric name. Counters that did not move are left out."""
+        """Emit values by metric name. Counters that did not move are left out."""
         now = int(time.time())
         lines = []
         for name, value in values.items():

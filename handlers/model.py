@@ -1,68 +1,69 @@
-"""What the models of all runtimes share: rows of token ids run in micro-batches, the logits back in the rows' order."""
+"""Run rows of token ids through a model in micro-batches of similar lengths, whatever its runtime."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from handlers.text.packing import Limits, pack
-
+Rows = Sequence[Sequence[int]]
 Logits = dict[str, NDArray[np.float32]]
-TokenLogits = dict[str, list[NDArray[np.float32]]]
-# Of one micro-batch: row numbers, tokens with padding, outputs by name.
-Batch = tuple[list[int], int, Mapping[str, NDArray[np.float32]]]
-EMPTY = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one micro-batch: `tokens` with padding (rows x longest row), `rows`, and tokens of `padding`.
+
+    Padding that costs more than another run of the model does is not worth it.
+    """
+
+    tokens: int
+    rows: int
+    padding: int
+
+
+class MicroBatch(NamedTuple):
+    """Rows that ran together: their numbers, their tokens with padding, and the outputs by name, [rows, …]."""
+
+    numbers: list[int]
+    padded_tokens: int
+    outputs: Mapping[str, NDArray[np.float32]]
 
 
 class Model(ABC):
     """A subclass runs micro-batches within the limits."""
 
-    def run(self, rows: Sequence[Sequence[int]], limits: Limits) -> tuple[Logits, int]:
-        """Outputs [rows, classes] by name, in the order of `rows`, and the tokens run, padding included."""
+    def run(self, rows: Rows, limits: Limits, *, per_token: bool = False) -> tuple[Logits, int]:
+        """Return the logits by output name, in the order of `rows`, and the tokens run for them, padding included.
+
+        Logits are [rows, classes], or with `per_token` [rows, tokens of the longest row]: what stands behind a row's
+        last token is undefined.
+        """
         logits: Logits = {}
         padded_tokens = 0
-        for batch, size, outputs in self._batches(rows, limits):
+        longest = max(map(len, rows), default=0)
+        for numbers, size, outputs in self._micro_batches(rows, limits):
             padded_tokens += size
             for name, values in outputs.items():
+                columns = longest if per_token else values.shape[1]
                 if name not in logits:
-                    logits[name] = np.empty((len(rows), values.shape[1]), np.float32)
-                logits[name][batch] = values
-        return logits, padded_tokens
-
-    def run_tokens(self, rows: Sequence[Sequence[int]], limits: Limits) -> tuple[TokenLogits, int]:
-        """The same for outputs [rows, tokens]: of each row [its tokens], without those of its padding."""
-        logits: TokenLogits = {}
-        padded_tokens = 0
-        for batch, size, outputs in self._batches(rows, limits):
-            padded_tokens += size
-            for name, values in outputs.items():
-                of_rows = logits.setdefault(name, [EMPTY] * len(rows))
-                for i, of_row in zip(batch, values, strict=True):
-                    of_rows[i] = of_row[: len(rows[i])]
+                    logits[name] = np.empty((len(rows), columns), np.float32)
+                # The rows of a micro-batch may be shorter than the longest of all, and padded to more than it has.
+                logits[name][numbers, : values.shape[1]] = values[:, :columns]
         return logits, padded_tokens
 
     def require_alive(self) -> None:  # noqa: B027 - on a CPU there is nothing to do
-        """Called after a failure: ends the process where the model can run no more."""
+        """End the process where a failure has left the model unable to run at all."""
 
     @abstractmethod
-    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterable[Batch]:
-        """Every row in one micro-batch."""
-
-
-def pad(rows: Sequence[Sequence[int]], width: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Token ids and attention mask, int64 [rows, longest or `width`]; padding is id 0 with mask 0."""
-    width = max(width, *map(len, rows))
-    ids = np.zeros((len(rows), width), np.int64)
-    mask = np.zeros((len(rows), width), np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-        mask[i, : len(row)] = 1
-    return ids, mask
+    def _micro_batches(self, rows: Rows, limits: Limits) -> Iterable[MicroBatch]:
+        """Run every row in one micro-batch."""
 
 
 class OnnxModel(Model):
@@ -78,8 +79,40 @@ class OnnxModel(Model):
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def _batches(self, rows: Sequence[Sequence[int]], limits: Limits) -> Iterator[Batch]:
-        for batch in pack([len(row) for row in rows], limits):
-            ids, mask = pad([rows[i] for i in batch])
+    def _micro_batches(self, rows: Rows, limits: Limits) -> Iterator[MicroBatch]:
+        for numbers in pack([len(row) for row in rows], limits):
+            ids, mask = pad([rows[i] for i in numbers])
             outputs = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask})
-            yield batch, ids.size, dict(zip(self._outputs, outputs, strict=True))
+            yield MicroBatch(numbers, ids.size, dict(zip(self._outputs, outputs, strict=True)))
+
+
+def pack(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
+    """Return the row numbers in micro-batches, sorted by length, every row exactly once.
+
+    A row that is longer than the limit of tokens is a micro-batch of its own.
+    """
+    batches: list[list[int]] = []
+    current: list[int] = []
+    tokens = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Sorted by length: the row that comes is the longest of its micro-batch.
+        padded = (len(current) + 1) * lengths[row]
+        tokens += lengths[row]
+        if current and (len(current) == limits.rows or padded > limits.tokens or padded - tokens > limits.padding):
+            batches.append(current)
+            current, tokens = [], lengths[row]
+        current.append(row)
+    if current:
+        batches.append(current)
+    return batches
+
+
+def pad(rows: Rows, width: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return token ids and attention mask, int64 [rows, longest or `width`]; padding is id 0 with mask 0."""
+    width = max(width, *map(len, rows))
+    ids = np.zeros((len(rows), width), np.int64)
+    mask = np.zeros((len(rows), width), np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return ids, mask

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handlers.entry import TextHandler
+
+if TYPE_CHECKING:
+    from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 
 
 class QuestionAnsweringHandler(TextHandler):
     """Answers `{"question": …, "context": …}` with `{"answer", "score", "start", "end", …}`."""
 
-    def pipeline(self) -> Any:
-        """The class that reads the unpacked archive."""
+    def pipeline_class(self) -> type[QuestionAnsweringPipeline]:
         from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 
         return QuestionAnsweringPipeline

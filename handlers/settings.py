@@ -1,4 +1,4 @@
-"""The `handler:` section of an archive's model-config.yaml."""
+"""Read the `handler:` section of an archive's model-config.yaml."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from handlers.text.packing import Limits
+from handlers.model import Limits
 
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """`token_budget`, `max_rows` and `max_padding` are the limits of a micro-batch.
+    """Settings of every task; a subclass adds those of one task as fields.
 
-    `max_batch_rows` bounds the rows of all requests of a TorchServe batch; `threads` are ONNX Runtime's. A task's own
-    settings are fields of a subclass.
+    `token_budget`, `max_rows` and `max_padding` are the limits of a micro-batch. `max_batch_rows` limits the rows of a
+    TorchServe batch, those of all its requests together. `threads` are ONNX Runtime's.
     """
 
     model_file: str
@@ -26,12 +26,12 @@ class HandlerSettings:
 
     @classmethod
     def read(cls, model_config: Mapping[str, Any]) -> HandlerSettings:
-        """Raises `ValueError` naming the key that is missing, unknown or of the wrong type."""
+        """Raise `ValueError` naming the key that is missing, unknown or of the wrong type."""
         section = model_config.get("handler")
         known = [field.name for field in fields(cls)]
         if not isinstance(section, Mapping) or sorted(section) != sorted(known):
-            found = sorted(map(str, section)) if isinstance(section, Mapping) else section
-            raise ValueError(f"model-config.yaml: section handler has {found}, expected {', '.join(known)}")
+            keys = sorted(map(str, section)) if isinstance(section, Mapping) else section
+            raise ValueError(f"model-config.yaml: section handler has {keys}, expected {', '.join(known)}")
         settings = cls(**section)
         if not isinstance(settings.model_file, str):
             raise ValueError(f"model-config.yaml: handler.model_file is {settings.model_file!r}, expected a file name")
@@ -43,9 +43,9 @@ class HandlerSettings:
                 )
         return settings
 
-    def of_pipeline(self) -> dict[str, Any]:
-        """The keyword arguments of a pipeline's `load`."""
-        own = asdict(self)
-        limits = Limits(own.pop("token_budget"), own.pop("max_rows"), own.pop("max_padding"))
-        del own["max_batch_rows"]
-        return {**own, "limits": limits}
+    def load_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of a pipeline's `load`."""
+        arguments = asdict(self)
+        del arguments["max_batch_rows"]
+        limits = Limits(*(arguments.pop(name) for name in ("token_budget", "max_rows", "max_padding")))
+        return {**arguments, "limits": limits}

@@ -91,7 +91,7 @@ def evaluate(
     }
     task.report(folder / "report", name, outputs, extras)
     print(f"report: {folder / 'report' / 'report.html'}")
-    files.write_golden(staged, task.pipeline, task.requests())
+    files.write_golden(staged, task.pipeline_class, task.requests())
     files.write_metadata(staged, {**metadata, "metrics": table})
     return staged, list(verdict["missed"])
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from handlers.golden import shape_fault, unlike
+from handlers.golden import answer_mismatch, shape_error
 from loadtest.samples import Sample
 
 
@@ -15,9 +15,9 @@ def fault(answer: Any, sample: Sample, labels: Collection[str] | None) -> str | 
 
     The second only where the expected answer is known. Without known `labels`, any label will do.
     """
-    reason = shape_fault(answer, sample.request, labels)
+    reason = shape_error(answer, sample.request, labels)
     if reason is None and sample.expected is not None:
-        return unlike([one for one in (sample.expected, sample.fp32) if one is not None], answer)
+        return answer_mismatch(answer, *(one for one in (sample.expected, sample.fp32) if one is not None))
     return reason
 
 

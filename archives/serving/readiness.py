@@ -12,7 +12,7 @@ from archives.errors import ServerError
 from archives.serving import diagnosis, management, tokens
 from archives.serving.record import Server
 from archives.store import StoredModel
-from handlers.golden import golden_fault
+from handlers.golden import golden_mismatch
 
 POLL_SECONDS = 0.1
 TRACEBACK_SECONDS = 0.5  # its lines are logged one by one, after the one that reports the failure
@@ -103,7 +103,7 @@ def _check_golden(session: requests.Session, server: Server, model: StoredModel)
         if not response.ok:
             why = diagnosis.worker_failure(server.logs) or response.text.strip()
             raise ServerError(f"{model.name} answered a golden request with status {response.status_code}: {why}")
-        if reason := golden_fault(pair, response.json()):
+        if reason := golden_mismatch(response.json(), pair):
             wrong.append(reason)
     if len(wrong) > (1 - REQUIRED_AGREEMENT) * count:
         raise ServerError(

@@ -1,4 +1,4 @@
-"""Text classification: one row a text.
+"""Classify texts: one row a text.
 
 ClassificationPipeline.load(Path("runs/intent/export")).predict([{"text": "translate this into French"}])
 """
@@ -14,72 +14,119 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlers.model import Logits
-from handlers.pipelines.base import EncodedInstance, Outputs, Pipeline, read_json, read_tokenizer
-from handlers.request.classification import TextInstance, parse_classification
-from handlers.text.scores import softmax, top_k
-from handlers.text.tokenization import Encoded, TextEncoder
+from handlers.pipelines.base import EncodedInstance, Pipeline, read_json, read_tokenizer
+from handlers.request import (
+    DEFAULT_TOP_K,
+    Payload,
+    Request,
+    check_alone,
+    check_known,
+    optional_top_k,
+    required_instances,
+    required_text,
+)
+from handlers.text.tokenization import TextTokenizer
 
 SHORTEST_ENTRY = len('{"label": "", "score": 0.0}')
 
 
 @dataclass(frozen=True)
-class ClassificationPipeline(Pipeline[TextInstance, Encoded, NDArray[np.float32]]):
+class TextInstance:
+    """A text and how many labels its answer lists."""
+
+    text: str
+    top_k: int
+
+
+@dataclass(frozen=True)
+class EncodedText(EncodedInstance):
+    """The one row of a text; `truncated` where a part of the text is not in it."""
+
+    top_k: int
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class ClassificationPipeline(Pipeline):
     """`labels` and `complexity_labels` stand in the order of the logits; the second is empty without that head."""
 
-    usual_lengths: ClassVar[tuple[int, ...]] = (8, 32)
+    warm_up_lengths: ClassVar[tuple[int, ...]] = (8, 32)
 
-    encoder: TextEncoder
+    tokenizer: TextTokenizer
     labels: list[str]
     complexity_labels: list[str]
 
     @staticmethod
-    def read(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    def read_fields(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         labels = read_json(folder / "labels.json")
         return {
-            "encoder": TextEncoder(read_tokenizer(folder), metadata["max_length"]),
+            "tokenizer": TextTokenizer(read_tokenizer(folder), metadata["max_length"]),
             "labels": labels["labels"],
             "complexity_labels": labels.get("complexity_labels", []),
         }
 
-    parse = staticmethod(parse_classification)
-
-    def check(self, logits: Mapping[str, NDArray[np.float32]]) -> None:
+    def check_outputs(self, logits: Logits) -> None:
         expected = {"logits": len(self.labels)}
         if self.complexity_labels:
             expected["complexity_logits"] = len(self.complexity_labels)
-        found = {name: values.shape[1] for name, values in logits.items()}
-        if found != expected:
-            raise ValueError(f"the model's outputs are {found}, but labels.json expects {expected}: export it again")
+        classes = {name: values.shape[1] for name, values in logits.items()}
+        if classes != expected:
+            raise ValueError(f"the model's outputs are {classes}, but labels.json expects {expected}: export it again")
 
-    def _encoded(self, instances: Sequence[TextInstance]) -> list[EncodedInstance[TextInstance, Encoded]]:
-        rows = self.encoder.encode([instance.text for instance in instances])
-        return [EncodedInstance(instance, [row], row.truncated) for instance, row in zip(instances, rows, strict=True)]
+    @staticmethod
+    def parse(payload: Payload) -> Request[TextInstance]:
+        """Check a text, or several as `instances`. A `top_k` beside `instances` holds for those that have none."""
+        fields = {"text": payload} if isinstance(payload, str) else payload
+        check_known(fields, ("text", "instances", "top_k"))
+        top_k = optional_top_k(fields, DEFAULT_TOP_K)
+        if "instances" not in fields:
+            return Request([TextInstance(required_text(fields, "text"), top_k)], many=False)
+        check_alone(fields, "instances", ("text",))
+        instances = []
+        for i, instance in enumerate(required_instances(fields)):
+            prefix = f"instances[{i}]."
+            check_known(instance, ("text", "top_k"), prefix)
+            text = required_text(instance, "text", prefix)
+            instances.append(TextInstance(text, optional_top_k(instance, top_k, prefix)))
+        return Request(instances, many=True)
 
-    def logits(self, rows: Sequence[Sequence[int]]) -> tuple[Logits, int]:
-        return self.model.run(rows, self.limits)
+    def encode_instances(self, instances: Sequence[TextInstance]) -> list[EncodedText]:
+        encodings = self.tokenizer.tokenize([instance.text for instance in instances])
+        return [
+            EncodedText([ids], instance.top_k, truncated)
+            for instance, (ids, truncated) in zip(instances, encodings, strict=True)
+        ]
 
-    def characters(self, answer: Mapping[str, Any]) -> int:
-        return SHORTEST_ENTRY * len(answer["top_k"])
-
-    def _answers(self, outputs: Outputs[TextInstance, Encoded, NDArray[np.float32]]) -> Iterator[dict[str, Any]]:
-        instances = outputs.batch.instances
-        best = _ranked(outputs.logits["logits"], self.labels, [encoded.instance.top_k for encoded in instances])
+    def decode_instances(self, instances: Sequence[EncodedText], logits: Logits) -> Iterator[dict[str, Any]]:
+        rankings = rank(logits["logits"], self.labels, [instance.top_k for instance in instances])
         if self.complexity_labels:
-            levels = _ranked(outputs.logits["complexity_logits"], self.complexity_labels, [1] * len(instances))
-        for encoded, ranking in zip(instances, best, strict=True):
+            levels = rank(logits["complexity_logits"], self.complexity_labels, [1] * len(instances))
+        for instance, ranking in zip(instances, rankings, strict=True):
             answer: dict[str, Any] = {**ranking[0], "top_k": ranking}
             if self.complexity_labels:
                 [answer["complexity"]] = next(levels)
-            if encoded.truncated:
+            if instance.truncated:
                 answer["truncated"] = True
             yield answer
 
+    def min_json_length(self, answer: Mapping[str, Any]) -> int:
+        return SHORTEST_ENTRY * len(answer["top_k"])
 
-def _ranked(logits: NDArray[np.float32], labels: list[str], wanted: list[int]) -> Iterator[list[dict[str, Any]]]:
-    """For each row the `wanted` best labels with their scores, rounded to six places, best first."""
+
+def rank(logits: NDArray[np.float32], labels: list[str], counts: list[int]) -> Iterator[list[dict[str, Any]]]:
+    """Yield each row's best labels, as many as `counts` says, with scores rounded to six places, best first.
+
+    Labels of equal scores keep their order.
+    """
     probabilities = softmax(logits)
-    columns = top_k(probabilities, max(wanted))
+    columns = np.argsort(-probabilities, axis=-1, kind="stable")[:, : max(counts)]
     scores = np.take_along_axis(probabilities, columns, axis=-1).astype(np.float64).round(6)
-    for row_columns, row_scores, k in zip(columns, scores, wanted, strict=True):
-        best = zip(row_columns[:k].tolist(), row_scores[:k].tolist(), strict=True)
-        yield [{"label": labels[c], "score": s} for c, s in best]
+    for row_columns, row_scores, count in zip(columns, scores, counts, strict=True):
+        best = zip(row_columns[:count].tolist(), row_scores[:count].tolist(), strict=True)
+        yield [{"label": labels[column], "score": score} for column, score in best]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities over the last axis, [rows, classes] -> [rows, classes]."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

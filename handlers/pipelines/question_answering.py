@@ -1,4 +1,4 @@
-"""Extractive question answering: one row a window of the context.
+"""Answer questions with words of their contexts: one row a window of the context.
 
 QuestionAnsweringPipeline.load(Path("runs/qa/export")).predict([{"question": "Who …?", "context": "…"}])
 """
@@ -11,21 +11,57 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from handlers.model import TokenLogits
-from handlers.pipelines.base import EncodedInstance, Outputs, Pipeline, read_tokenizer
-from handlers.request import Request
-from handlers.request.question import QuestionInstance, parse_question
+from handlers.model import Logits
+from handlers.pipelines.base import EncodedInstance, Pipeline, read_tokenizer
+from handlers.request import (
+    DEFAULT_TOP_K,
+    Payload,
+    Request,
+    RequestError,
+    check_alone,
+    check_known,
+    checked_text,
+    optional_share,
+    optional_top_k,
+    required_instances,
+    required_list,
+    required_text,
+)
 from handlers.settings import HandlerSettings
-from handlers.text.spans import Span, best_spans, place
+from handlers.text.spans import Floats, Span, answer_range, best_spans
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
-from handlers.text.windows import Tokens, Window, WindowEncoder
+from handlers.text.windows import Window, WindowTokenizer
 
 OUTPUTS = ["end_logits", "start_logits"]
+FIELDS = ("question", "context", "questions", "instances", "top_k", "no_answer_threshold")
+INSTANCE_FIELDS = ("question", "context", "top_k", "no_answer_threshold")
+HOW_TO_ASK = 'send a JSON object such as {"question": "…", "context": "…"} as \'Content-Type: application/json\''
 
-WindowLogits = list[NDArray[np.float32]]
+
+@dataclass(frozen=True)
+class Options:
+    """How many answers are listed, and the no-answer score above which the answer is empty."""
+
+    top_k: int = DEFAULT_TOP_K
+    no_answer_threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class QuestionInstance:
+    """A question and the context that its answer is looked for in."""
+
+    question: str
+    context: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class EncodedQuestion(EncodedInstance):
+    """One row a window; `truncated` where a part of the question or the context is in none of them."""
+
+    windows: list[Window]
+    instance: QuestionInstance
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -36,98 +72,129 @@ class QuestionAnsweringSettings(HandlerSettings):
 
 
 @dataclass(frozen=True)
-class QuestionAnsweringPipeline(Pipeline[QuestionInstance, Window, WindowLogits]):
+class QuestionAnsweringPipeline(Pipeline):
     """`n_best` spans at most are listed, of `max_answer_tokens` tokens at most; `temperature`: see `best_spans`."""
 
-    settings: ClassVar[type[HandlerSettings]] = QuestionAnsweringSettings
-    usual_lengths: ClassVar[tuple[int, ...]] = (64, 160)
+    settings_class: ClassVar[type[HandlerSettings]] = QuestionAnsweringSettings
+    warm_up_lengths: ClassVar[tuple[int, ...]] = (64, 160)
+    per_token: ClassVar[bool] = True
 
-    encoder: WindowEncoder
+    tokenizer: WindowTokenizer
     n_best: int
     max_answer_tokens: int
     temperature: float
     max_windows: int = 64
 
     @staticmethod
-    def read(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    def read_fields(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         lengths = [metadata[name] for name in ("max_length", "doc_stride", "max_question_length")]
         return {
-            "encoder": WindowEncoder(read_tokenizer(folder), *lengths),
+            "tokenizer": WindowTokenizer(read_tokenizer(folder), *lengths),
             "n_best": metadata["n_best"],
             "max_answer_tokens": metadata["max_answer_tokens"],
-            "temperature": metadata.get("temperature", 1.0),  # folders of before it was fitted have none
+            "temperature": metadata.get("temperature", 1.0),  # exports made before it was fitted have none
         }
 
-    def check(self, logits: Mapping[str, WindowLogits]) -> None:
+    def check_outputs(self, logits: Logits) -> None:
         if sorted(logits) != OUTPUTS:
             raise ValueError(f"the model's outputs are {list(logits)}, expected {OUTPUTS}: export it again")
 
-    parse = staticmethod(parse_question)
+    @staticmethod
+    def parse(payload: Payload) -> Request[QuestionInstance]:
+        """Check a question on a context, several `questions` on one context, or several `instances`.
+
+        Options beside `instances` hold for those that have none.
+        """
+        if isinstance(payload, str):
+            raise RequestError(400, "wrong_type", f"the body is a bare text, without a question on it: {HOW_TO_ASK}")
+        check_known(payload, FIELDS)
+        options = _options(payload, Options())
+        if "instances" in payload:
+            check_alone(payload, "instances", ("question", "questions", "context"))
+            instances = []
+            for i, fields in enumerate(required_instances(payload)):
+                prefix = f"instances[{i}]."
+                check_known(fields, INSTANCE_FIELDS, prefix)
+                instances.append(_instance(fields, _options(fields, options, prefix), prefix))
+            return Request(instances, many=True)
+        if "questions" in payload:
+            check_alone(payload, "questions", ("question",))
+            context = required_text(payload, "context")
+            texts = enumerate(required_list(payload, "questions", "strings"))
+            questions = [checked_text(text, f"questions[{i}]") for i, text in texts]
+            return Request([QuestionInstance(question, context, options) for question in questions], many=True)
+        return Request([_instance(payload, options)], many=False)
 
     @property
     def max_context_tokens(self) -> int:
-        """More than `max_windows` windows hold, whatever the question."""
-        return self.encoder.max_length + self.max_windows * (self.encoder.max_length - self.encoder.doc_stride)
+        """More tokens than `max_windows` windows hold, whatever the question."""
+        return self.tokenizer.max_length + self.max_windows * (self.tokenizer.max_length - self.tokenizer.doc_stride)
 
-    def least_rows(self, request: Request[QuestionInstance]) -> int:
-        """One row an instance, more for contexts so long that tokenising alone takes its time."""
+    def estimate_rows(self, request: Request[QuestionInstance]) -> int:
+        """Return one row an instance, more for contexts so long that tokenizing alone takes its time."""
         longest = self.max_context_tokens * CHARACTERS_PER_TOKEN
-        window = self.encoder.max_length * CHARACTERS_PER_TOKEN
+        window = self.tokenizer.max_length * CHARACTERS_PER_TOKEN
         return sum(1 + min(len(instance.context), longest) // window for instance in request.instances)
 
-    def _encoded(self, instances: Sequence[QuestionInstance]) -> Iterator[EncodedInstance[QuestionInstance, Window]]:
-        tokens = cache(self.encoder.first_tokens)
-        for one in instances:
-            question = tokens(one.question, self.encoder.max_question_length)
-            yield self._windows(one, question, tokens(one.context, self.max_context_tokens))
+    def encode_instances(self, instances: Sequence[QuestionInstance]) -> Iterator[EncodedQuestion]:
+        first_tokens = cache(self.tokenizer.first_tokens)
+        for instance in instances:
+            question, question_cut = first_tokens(instance.question, self.tokenizer.max_question_length)
+            context, context_cut = first_tokens(instance.context, self.max_context_tokens)
+            windows = self.tokenizer.windows(question, context)
+            truncated = question_cut or context_cut or len(windows) > self.max_windows
+            windows = windows[: self.max_windows]
+            yield EncodedQuestion([window.ids for window in windows], windows, instance, truncated)
 
-    def _windows(
-        self, instance: QuestionInstance, question: tuple[Tokens, bool], context: tuple[Tokens, bool]
-    ) -> EncodedInstance[QuestionInstance, Window]:
-        windows = self.encoder.windows(question[0], context[0])
-        truncated = question[1] or context[1] or len(windows) > self.max_windows
-        return EncodedInstance(instance, windows[: self.max_windows], truncated)
+    def decode_instances(self, instances: Sequence[EncodedQuestion], logits: Logits) -> Iterator[dict[str, Any]]:
+        first = 0
+        for instance in instances:
+            last = first + len(instance.rows)
+            yield self._answer(instance, *(list(logits[name][first:last]) for name in ("start_logits", "end_logits")))
+            first = last
 
-    def logits(self, rows: Sequence[Sequence[int]]) -> tuple[TokenLogits, int]:
-        return self.model.run_tokens(rows, self.limits)
-
-    def characters(self, answer: Mapping[str, Any]) -> int:
-        return sum(len(one["answer"]) for one in answer["top_k"])
-
-    def _answers(self, outputs: Outputs[QuestionInstance, Window, WindowLogits]) -> Iterator[dict[str, Any]]:
-        starts, ends = (iter(outputs.logits[name]) for name in ("start_logits", "end_logits"))
-        for encoded in outputs.batch.instances:
-            yield self._answer(encoded, [next(starts) for _ in encoded.rows], [next(ends) for _ in encoded.rows])
-
-    def _answer(
-        self, encoded: EncodedInstance[QuestionInstance, Window], starts: WindowLogits, ends: WindowLogits
-    ) -> dict[str, Any]:
-        found = best_spans(
-            encoded.rows,
-            starts,
-            ends,
+    def _answer(self, encoded: EncodedQuestion, start_logits: list[Floats], end_logits: list[Floats]) -> dict[str, Any]:
+        best = best_spans(
+            encoded.windows,
+            start_logits,
+            end_logits,
             n_best=self.n_best,
             max_answer_tokens=self.max_answer_tokens,
             temperature=self.temperature,
         )
         options = encoded.instance.options
-        ranking = _ranked(encoded.instance.context, found.spans, options.top_k)
-        no_answer_score = round(found.no_answer_score, 6)
-        best = {"answer": "", "score": no_answer_score, "start": 0, "end": 0}
+        ranking = _ranking(encoded.instance.context, best.spans, options.top_k)
+        no_answer_score = round(best.no_answer_score, 6)
+        first = {"answer": "", "score": no_answer_score, "start": 0, "end": 0}
         threshold = options.no_answer_threshold
         if ranking and (threshold is None or no_answer_score <= threshold):
-            best = ranking[0]
-        answer = {**best, "top_k": ranking, "no_answer_score": no_answer_score}
+            first = ranking[0]
+        answer = {**first, "top_k": ranking, "no_answer_score": no_answer_score}
         return answer | {"truncated": True} if encoded.truncated else answer
 
+    def min_json_length(self, answer: Mapping[str, Any]) -> int:
+        return sum(len(entry["answer"]) for entry in answer["top_k"])
 
-def _ranked(context: str, spans: Sequence[Span], wanted: int) -> list[dict[str, Any]]:
-    """The `wanted` best answers with their scores, rounded to six places; the same words at two places are one."""
+
+def _instance(fields: Mapping[str, Any], options: Options, prefix: str = "") -> QuestionInstance:
+    question, context = (required_text(fields, name, prefix) for name in ("question", "context"))
+    return QuestionInstance(question, context, options)
+
+
+def _options(fields: Mapping[str, Any], default: Options, prefix: str = "") -> Options:
+    return Options(
+        optional_top_k(fields, default.top_k, prefix),
+        optional_share(fields, "no_answer_threshold", default.no_answer_threshold, prefix),
+    )
+
+
+def _ranking(context: str, spans: Sequence[Span], count: int) -> list[dict[str, Any]]:
+    """Return the `count` best answers with scores rounded to six places; the same words at two places are one."""
     ranking: dict[str, dict[str, Any]] = {}
     for span in spans:
-        start, end = place(context, span)
+        start, end = answer_range(context, span)
         answer = context[start:end]
         ranking.setdefault(answer, {"answer": answer, "score": round(span.score, 6), "start": start, "end": end})
-        if len(ranking) == wanted:
+        if len(ranking) == count:
             break
     return list(ranking.values())

@@ -1,1 +1,1 @@
-"""Pure functions on payloads, tokens, scores and files; training and serving share them."""
+"""Pure functions on texts and tokens that training and serving share."""

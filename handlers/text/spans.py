@@ -1,4 +1,4 @@
-"""Start and end logits of a question's windows to its best answers, the same way in training and in serving."""
+"""Find the best answers in the logits of a question's windows, the same way in training and in serving."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 # Joins the characters around it into one; as do the marks of Unicode's categories Mn, Mc and Me with the one before.
 ZERO_WIDTH_JOINER = "\u200d"
-# Belong to the character before as marks do: the zero width non-joiner, skin tones, and the letters of a flag's region.
+# Characters that belong to the one before as marks do: the zero width non-joiner, skin tones, and the letters of a
+# flag's region.
 ATTACHED = re.compile("[\u200c\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-# Of one character: the longest emoji, and scripts that stack vowels, have about ten.
+# Marks that are looked at on one character: the longest emoji, and scripts that stack vowels, have about ten.
 MAX_MARKS = 32
 
 
@@ -52,13 +53,13 @@ def best_spans(
     max_answer_tokens: int = 30,
     temperature: float = 1.0,
 ) -> Spans:
-    """The `n_best` spans of at most `max_answer_tokens` context tokens over all windows of one question.
+    """Return the `n_best` spans of at most `max_answer_tokens` context tokens over all windows of one question.
 
     Probabilities are a softmax over all allowed spans of all windows and no answer, their logits (`all_logits`) divided
     by `temperature`, which changes no order.
 
     Args:
-        start_logits, end_logits: of each window, [tokens].
+        start_logits, end_logits: of each window, [tokens] or longer: what stands behind its tokens is not read.
         temperature: above 0; below 1, high probabilities become higher.
     """
     logits, no_answer = all_logits(windows, start_logits, end_logits, max_answer_tokens)
@@ -81,14 +82,14 @@ def best_spans(
 def all_logits(
     windows: Sequence[Window], start_logits: Sequence[Floats], end_logits: Sequence[Floats], max_answer_tokens: int
 ) -> tuple[list[Floats], float]:
-    """The logits of each window's allowed spans, [tokens, lengths] as by `span_logits`, and that of no answer.
+    """Return the logits of each window's allowed spans, [tokens, lengths] as by `span_logits`, and that of no answer.
 
     A span's logit is the sum of its start and end logit, that of no answer the sum at the first token, in the window
     where it is lowest, as in BERT's run_squad. A range of characters counts once: of several spans with the same range,
     as windows share tokens, all but the highest are -inf.
     """
     logits = [
-        span_logits(start[_context(window)], end[_context(window)], max_answer_tokens)
+        span_logits(start[_context_part(window)], end[_context_part(window)], max_answer_tokens)
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
     ]
     return _each_range_once(windows, logits), min(
@@ -97,7 +98,7 @@ def all_logits(
 
 
 def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
-    """[tokens] each -> [tokens, lengths]: at i, n stands the span from token i to token i + n; -inf past the end."""
+    """Return [tokens, lengths] of two [tokens]: at i, n stands the span from token i to i + n; -inf past the end."""
     if not len(start):
         return np.empty((0, 0), np.float32)
     longest = min(max_answer_tokens, len(start))
@@ -105,21 +106,21 @@ def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
     return start[:, None] + sliding_window_view(padded, longest)
 
 
-def place(context: str, span: Span) -> tuple[int, int]:
-    """Where the answer of a span starts and ends: whole characters, with the marks that belong to them."""
-    return begun(context, span.start), extended(context, span.end)
+def answer_range(context: str, span: Span) -> tuple[int, int]:
+    """Return where the answer of a span starts and ends: whole characters, with the marks that belong to them."""
+    return grapheme_start(context, span.start), grapheme_end(context, span.end)
 
 
-def begun(context: str, start: int) -> int:
-    """`start` moved before the character that the marks at it belong to, by `MAX_MARKS` at most."""
+def grapheme_start(context: str, start: int) -> int:
+    """Return `start` moved before the character that the marks at it belong to, by `MAX_MARKS` at most."""
     first = max(start - MAX_MARKS, 0)
     while first < start < len(context) and _belongs(context[start - 1], context[start]):
         start -= 1
     return start
 
 
-def extended(context: str, end: int) -> int:
-    """`end` moved behind the marks that belong to the character before it, `MAX_MARKS` at most.
+def grapheme_end(context: str, end: int) -> int:
+    """Return `end` moved behind the marks that belong to the character before it, `MAX_MARKS` at most.
 
     The tokenizer drops combining marks, so no token's range holds them.
     """
@@ -136,12 +137,12 @@ def _belongs(before: str, character: str) -> bool:
 
 
 def _each_range_once(windows: Sequence[Window], logits: Sequence[Floats]) -> list[Floats]:
-    """The logits with -inf in place of every span but the highest of its range of characters."""
+    """Return the logits with -inf in place of every span but the highest of its range of characters."""
     offsets = np.concatenate([np.array(window.offsets, np.int64).reshape(-1, 2) for window in windows])
     (starts, rows), (ends, columns) = (np.unique(offsets[:, i], return_inverse=True) for i in (0, 1))
     if len(offsets) in (len(starts), len(ends)):
         return list(logits)  # no two spans have both a start and an end in common
-    ranges = _numbered(rows, columns, logits)
+    ranges = _range_numbers(rows, columns, logits)
     values = np.concatenate([window.ravel() for window in logits])
     highest = np.full(ranges.max() + 1, -np.inf, np.float32)
     np.maximum.at(highest, ranges, values)
@@ -155,8 +156,8 @@ def _each_range_once(windows: Sequence[Window], logits: Sequence[Floats]) -> lis
     return [part.reshape(window.shape) for part, window in zip(parts, logits, strict=True)]
 
 
-def _numbered(rows: Integers, columns: Integers, logits: Sequence[Floats]) -> Integers:
-    """A number for each span of all windows, the same for the same range of characters; [spans].
+def _range_numbers(rows: Integers, columns: Integers, logits: Sequence[Floats]) -> Integers:
+    """Return a number for each span of all windows, the same for the same range of characters; [spans].
 
     Args:
         rows, columns: of each token of all windows, the number of its start and of its end.
@@ -173,12 +174,12 @@ def _numbered(rows: Integers, columns: Integers, logits: Sequence[Floats]) -> In
     return np.concatenate([(row * width + beyond).ravel() for row, beyond in parts])
 
 
-def _context(window: Window) -> slice:
+def _context_part(window: Window) -> slice:
     return slice(window.first, window.first + len(window.offsets))
 
 
 def _largest(logits: Floats, count: int) -> list[tuple[int, int, float]]:
-    """Row, column and value of the `count` highest finite values."""
+    """Return row, column and value of the `count` highest finite values."""
     flat = logits.ravel()
     count = min(count, flat.size)
     if not count:

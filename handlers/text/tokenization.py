@@ -1,14 +1,14 @@
-"""Texts to token ids, the same way in training and in serving.
+"""Turn texts into token ids, the same way in training and in serving.
 
 Nothing is normalised outside the tokenizer. A text longer than `CHARACTERS_PER_TOKEN * max_length` characters is cut to
-that length before it is tokenised, so that a megabyte costs no more than a page; what remains is cut to `max_length`
+that length before it is tokenized, so that a megabyte costs no more than a page; what remains is cut to `max_length`
 tokens, special tokens included. Either cut makes `truncated` true.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -16,16 +16,15 @@ from tokenizers import Tokenizer
 CHARACTERS_PER_TOKEN = 32
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoding(NamedTuple):
     """Token ids with special tokens, without padding."""
 
     ids: list[int]
     truncated: bool
 
 
-class TextEncoder:
-    """The text of a `tokenizer.json`, its stored padding switched off and its truncation set to `max_length` tokens."""
+class TextTokenizer:
+    """Tokenizes with a `tokenizer.json` (its text), without stored padding, truncated to `max_length` tokens."""
 
     def __init__(self, tokenizer_json: str, max_length: int) -> None:
         self.max_length = max_length
@@ -35,11 +34,10 @@ class TextEncoder:
         self._tokenizer.enable_truncation(max_length)
         self._tokenizer.encode_special_tokens = True  # "[SEP]" in a user's text is a text
 
-    def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """One `Encoded` a text, in order. A text with a lone surrogate raises what the tokenizer raises."""
-        cut = [text[: self.max_characters] for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(cut)
+    def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+        """Return one encoding a text, in order. A text with a lone surrogate raises what the tokenizer raises."""
+        encodings = self._tokenizer.encode_batch_fast([text[: self.max_characters] for text in texts])
         return [
-            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self.max_characters)
+            Encoding(encoding.ids, bool(encoding.overflowing) or len(text) > self.max_characters)
             for text, encoding in zip(texts, encodings, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Questions and contexts to windows of token ids, the same way in training and in serving.
+"""Turn questions and contexts into windows of token ids, the same way in training and in serving.
 
 A context that does not fit beside its question becomes several windows, of which two neighbours share `doc_stride`
 tokens, as in transformers' run_qa. A question is cut to `max_question_length` tokens.
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 
-# Of a long text, what is tokenised at once for each token that is kept: more than usual texts have.
+# Characters of a long text that are tokenized at once for each token wanted: more than usual texts have.
 CHARACTERS_PER_PIECE = 8
 
 Offsets = list[tuple[int, int]]
@@ -41,8 +41,8 @@ class Window:
     offsets: Offsets
 
 
-class WindowEncoder:
-    """The text of a `tokenizer.json`, its stored padding and truncation switched off.
+class WindowTokenizer:
+    """Tokenizes with a `tokenizer.json` (its text), without stored padding and truncation, and cuts windows.
 
     Raises `ValueError` where a context could not move on: `max_length` leaves no room for `doc_stride` tokens and one
     more beside the longest question.
@@ -58,40 +58,40 @@ class WindowEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # "[SEP]" in a user's text is a text
-        self._prefix, self._middle, self._suffix = special_ids(self._tokenizer)
-        self._framed = len(self._prefix) + len(self._middle) + len(self._suffix)
-        least = max_question_length + doc_stride + self._framed + 1
-        if max_length < least:
+        self._prefix, self._middle, self._suffix = _special_ids(self._tokenizer)
+        special = len(self._prefix) + len(self._middle) + len(self._suffix)
+        required = max_question_length + doc_stride + special + 1
+        if max_length < required:
             raise ValueError(
                 f"max_length is {max_length}, but a question of {max_question_length} tokens and doc_stride "
-                f"{doc_stride} need {least}: raise max_length, or lower one of the others"
+                f"{doc_stride} need {required}: raise max_length, or lower one of the others"
             )
 
-    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        """One `Tokens` a text, in order. A text with a lone surrogate raises what the tokenizer raises."""
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the tokens of each text, in order. A text with a lone surrogate raises what the tokenizer raises."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [Tokens(encoding.ids, encoding.offsets) for encoding in encodings]
 
-    def first_tokens(self, text: str, most: int) -> tuple[Tokens, bool]:
-        """The first `most` tokens of a text, and whether there is more of it.
+    def first_tokens(self, text: str, limit: int) -> tuple[Tokens, bool]:
+        """Return the first `limit` tokens of a text, and whether there is more of it.
 
-        A text that is far longer is tokenised in pieces, and not to its end: a megabyte costs little more than what is
-        kept of it.
+        A text that is far longer is tokenized in pieces, and not to its end: a megabyte costs little more than the
+        tokens that are returned.
         """
         tokens = Tokens([], [])
-        begin, last = 0, min(len(text), most * CHARACTERS_PER_TOKEN)
-        while begin < last and len(tokens.ids) <= most:
-            end = min(begin + most * CHARACTERS_PER_PIECE, last)
+        begin, last = 0, min(len(text), limit * CHARACTERS_PER_TOKEN)
+        while begin < last and len(tokens.ids) <= limit:
+            end = min(begin + limit * CHARACTERS_PER_PIECE, last)
             if end < last:
                 end = text.rfind(" ", begin + 1, end) + 1 or end  # no word is torn where there are spaces
-            [piece] = self.tokenise([text[begin:end]])
+            [piece] = self.tokenize([text[begin:end]])
             tokens.ids.extend(piece.ids)
             tokens.offsets.extend((start + begin, stop + begin) for start, stop in piece.offsets)
             begin = end
-        return Tokens(tokens.ids[:most], tokens.offsets[:most]), len(tokens.ids) > most or begin < len(text)
+        return Tokens(tokens.ids[:limit], tokens.offsets[:limit]), len(tokens.ids) > limit or begin < len(text)
 
     def windows(self, question: Tokens, context: Tokens) -> list[Window]:
-        """At least one window; together they hold every token of the context."""
+        """Return one window or more, which together hold every token of the context."""
         head = [*self._prefix, *question.ids[: self.max_question_length], *self._middle]
         room = self.max_length - len(head) - len(self._suffix)
         windows = []
@@ -104,8 +104,8 @@ class WindowEncoder:
         raise AssertionError  # count does not end
 
 
-def special_ids(tokenizer: Tokenizer) -> tuple[list[int], list[int], list[int]]:
-    """The special tokens before, between and after the two texts of a pair."""
+def _special_ids(tokenizer: Tokenizer) -> tuple[list[int], list[int], list[int]]:
+    """Return the special tokens before, between and after the two texts of a pair."""
     probe = tokenizer.encode("a", "a")
     first = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 1]

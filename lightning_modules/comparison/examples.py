@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from datasets import Dataset
 
-from handlers.request.payload import Payload
+from handlers.request import Payload
 from lightning_modules.comparison.figures import Figures, judged_questions, judged_texts
 from lightning_modules.comparison.models import Model
 from lightning_modules.data.classification import ClassificationData

@@ -14,10 +14,9 @@ import torch
 
 from archives.squad_metric import evaluate
 from handlers.pipelines.base import Pipeline
-from handlers.pipelines.classification import ClassificationPipeline
+from handlers.pipelines.classification import ClassificationPipeline, softmax
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from handlers.request.payload import Payload
-from handlers.text.scores import softmax
+from handlers.request import Payload
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.classification_metrics import Predictions, classification_metrics
 from lightning_modules.export.checkpoints import parameters
@@ -27,7 +26,7 @@ from lightning_modules.export.speed import TIMED_ROWS, Run, compare_speed
 from lightning_modules.sampling import evenly
 from lightning_modules.text_files import read_json
 
-PIPELINES: dict[str, type[Pipeline[Any, Any, Any]]] = {
+PIPELINES: dict[str, type[Pipeline]] = {
     "text-classification": ClassificationPipeline,
     "question-answering": QuestionAnsweringPipeline,
 }
@@ -56,7 +55,7 @@ def judged_texts(folder: Path, texts: Sequence[str], targets: Sequence[str], lab
     for form in FILES:
         pipeline = load(folder, form)
         assert isinstance(pipeline, ClassificationPipeline)
-        logits = pipeline.logits(token_ids(pipeline, texts))[0]["logits"]
+        logits = pipeline.run(token_ids(pipeline, texts))[0]["logits"]
         columns = [pipeline.labels.index(label) for label in labels]
         metrics = classification_metrics(Predictions(list(texts), list(labels), numbers, softmax(logits[:, columns])))
         figures[form] = {name: metrics[name] for name in QUALITY}
@@ -124,26 +123,23 @@ def speeds(models: Mapping[str, Path], requests: Sequence[Payload]) -> dict[tupl
     for model, folder in models.items():
         for form in FILES:
             pipeline = load(folder, form)
-            encoded = pipeline.encode([pipeline.parse(request) for request in chosen]).requests
             name = f"{model} {form}"
             names[name] = (model, form)
-            runs[name] = partial(_run, pipeline, [[row.ids for row in request.rows] for request in encoded])
+            runs[name] = partial(_run, pipeline, [pipeline.encode(pipeline.parse(request)).rows for request in chosen])
     # Each model has token ids of its own for a request, so what is handed round are the requests' numbers.
     taken = compare_speed(runs, [[i] for i in range(len(chosen))], seconds=60)
     return {names[name]: asdict(speed) for name, speed in taken.items()}
 
 
-def load(folder: Path, form: str) -> Pipeline[Any, Any, Any]:
+def load(folder: Path, form: str) -> Pipeline:
     """A form of an exported folder, by its task."""
     pipeline = PIPELINES[read_json(folder / "metadata.json")["task"]]
     return pipeline.load(folder, model_file=FILES[form], threads=torch.get_num_threads())
 
 
 def token_ids(pipeline: ClassificationPipeline, texts: Sequence[str]) -> list[list[int]]:
-    return [row.ids for row in pipeline.encoder.encode(texts)]
+    return [encoding.ids for encoding in pipeline.tokenizer.tokenize(texts)]
 
 
-def _run(
-    pipeline: Pipeline[Any, Any, Any], rows: Sequence[Sequence[list[int]]], numbers: Sequence[list[int]]
-) -> object:
-    return pipeline.logits([ids for (i,) in numbers for ids in rows[i]])
+def _run(pipeline: Pipeline, rows: Sequence[Sequence[list[int]]], numbers: Sequence[list[int]]) -> object:
+    return pipeline.run([ids for (i,) in numbers for ids in rows[i]])

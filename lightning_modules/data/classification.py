@@ -13,7 +13,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextTokenizer
 from lightning_modules.callbacks.step_seed import run_seed
 from lightning_modules.data.batching import on_cuda, pad, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
@@ -125,9 +125,9 @@ class ClassificationData(LightningDataModule):
         return load_tokenizer_json(self.backbone)
 
     @cached_property
-    def encoder(self) -> TextEncoder:
+    def tokenizer(self) -> TextTokenizer:
         """The tokenizer as served: training and serving share it."""
-        return TextEncoder(self.tokenizer_json, self.max_length)
+        return TextTokenizer(self.tokenizer_json, self.max_length)
 
     @cached_property
     def tokenised(self) -> dict[str, Dataset]:
@@ -200,7 +200,7 @@ class ClassificationData(LightningDataModule):
         level_ids = {level: i for i, level in enumerate(self.complexity_labels)}
 
         def encode(batch: dict[str, list[str]]) -> dict[str, list]:
-            encoded = self.encoder.encode(batch["text"])
+            encoded = self.tokenizer.tokenize(batch["text"])
             return {
                 "input_ids": [row.ids for row in encoded],
                 "truncated": [row.truncated for row in encoded],
@@ -209,7 +209,7 @@ class ClassificationData(LightningDataModule):
             }
 
         settings = [self.labels, self.complexity_labels, self.max_length, self.tokenizer_json, CHARACTERS_PER_TOKEN]
-        return cached_rows(table.rows.select_columns(["text", "label", "complexity"]), encode, self.encoder, settings)
+        return cached_rows(table.rows.select_columns(["text", "label", "complexity"]), encode, self.tokenizer, settings)
 
 
 def split_off(table: Table, share: float, seed: int) -> tuple[Table, Table]:

@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset, Features, List, Value
 from torch import Tensor
 
-from handlers.text.windows import Tokens, Window, WindowEncoder
+from handlers.text.windows import Tokens, Window, WindowTokenizer
 from lightning_modules.data.batching import pad
 from lightning_modules.data.token_cache import Batch, cached_rows
 
@@ -29,17 +29,19 @@ TRAINING_COLUMNS = ["question", "input_ids", "first", "start", "end"]
 MOST_QUESTIONS, MOST_CHARACTERS = 1000, 4_000_000  # of contexts that are made into windows at once
 
 
-def window_rows(questions: Dataset, encoder: WindowEncoder, tokenizer_json: str) -> Dataset:
+def window_rows(questions: Dataset, tokenizer: WindowTokenizer, tokenizer_json: str) -> Dataset:
     """The windows of all questions, in order, with the columns of `FEATURES`."""
 
     def encode(batch: Batch) -> Batch:
         contexts = list(dict.fromkeys(batch["context"]))  # a paragraph has several questions
-        tokens = dict(zip(contexts, encoder.tokenise(contexts), strict=True))
+        tokens = dict(zip(contexts, tokenizer.tokenize(contexts), strict=True))
         rows: Batch = {name: [] for name in FEATURES}
-        asked = zip(batch["row"], encoder.tokenise(batch["question"]), batch["context"], batch["answers"], strict=True)
+        asked = zip(
+            batch["row"], tokenizer.tokenize(batch["question"]), batch["context"], batch["answers"], strict=True
+        )
         for row, question, context, answers in asked:
-            windows = encoder.windows(question, tokens[context])
-            positions = answer_positions(windows, tokens[context], encoder.doc_stride, answers)
+            windows = tokenizer.windows(question, tokens[context])
+            positions = answer_positions(windows, tokens[context], tokenizer.doc_stride, answers)
             for window, (start, end) in zip(windows, positions, strict=True):
                 begins, ends = [begin for begin, _ in window.offsets], [end for _, end in window.offsets]
                 values = (row, window.ids, window.first, begins, ends, start, end)
@@ -48,8 +50,8 @@ def window_rows(questions: Dataset, encoder: WindowEncoder, tokenizer_json: str)
         return rows
 
     numbered = questions.select_columns(["question", "context", "answers"]).add_column("row", range(len(questions)))
-    settings = [encoder.max_length, encoder.doc_stride, encoder.max_question_length, tokenizer_json]
-    return cached_rows(numbered, encode, encoder, settings, FEATURES, questions_at_once(questions))
+    settings = [tokenizer.max_length, tokenizer.doc_stride, tokenizer.max_question_length, tokenizer_json]
+    return cached_rows(numbered, encode, tokenizer, settings, FEATURES, questions_at_once(questions))
 
 
 def questions_at_once(questions: Dataset) -> int:

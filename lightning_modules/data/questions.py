@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from handlers.text.spans import Floats, Spans, best_spans, place
-from handlers.text.windows import Window, WindowEncoder
+from handlers.text.spans import Floats, Spans, answer_range, best_spans
+from handlers.text.windows import Window, WindowTokenizer
 from lightning_modules.data.batching import on_cuda, training_loader
 from lightning_modules.data.hub import refuse_two_sources, with_files
 from lightning_modules.data.question_files import Questions, read_hub, read_questions
@@ -111,10 +111,10 @@ class QuestionData(LightningDataModule):
         return load_tokenizer_json(self.backbone)
 
     @cached_property
-    def encoder(self) -> WindowEncoder:
+    def tokenizer(self) -> WindowTokenizer:
         """The tokenizer as served: training and serving share it."""
         try:
-            return WindowEncoder(self.tokenizer_json, self.max_length, self.doc_stride, self.max_question_length)
+            return WindowTokenizer(self.tokenizer_json, self.max_length, self.doc_stride, self.max_question_length)
         except ValueError as error:
             raise UserError(f"data: {error}") from error
 
@@ -122,7 +122,7 @@ class QuestionData(LightningDataModule):
     def tokenised(self) -> dict[str, Dataset]:
         """The windows of each part, see `question_windows.FEATURES`; cached on disk by content."""
         return {
-            part: window_rows(questions.rows, self.encoder, self.tokenizer_json)
+            part: window_rows(questions.rows, self.tokenizer, self.tokenizer_json)
             for part, questions in self.parts.items()
         }
 
@@ -168,7 +168,7 @@ class QuestionData(LightningDataModule):
             temperature=temperature,
         )
         context = self.parts[part].rows[question]["context"]
-        start, end = place(context, spans.spans[0]) if spans.spans else (0, 0)
+        start, end = answer_range(context, spans.spans[0]) if spans.spans else (0, 0)
         return context[start:end], spans
 
     def windows(self, part: str, question: int) -> list[Window]:

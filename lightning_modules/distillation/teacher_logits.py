@@ -15,7 +15,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextTokenizer
 from lightning_modules.data.batching import pad, similar_lengths
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.errors import UserError
@@ -40,7 +40,7 @@ def cached_logits(trainer: Trainer, teacher: Checkpoint, data: ClassificationDat
     texts = data.tables["train"].rows["text"][:]
     path = logits_path(teacher, data.labels, texts, length, str(trainer.precision))
     if trainer.local_rank == 0 and not path.exists():
-        rows = [row.ids for row in TextEncoder(teacher.tokenizer_json, length).encode(texts)]
+        rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, length).tokenize(texts)]
         write_logits(path, trainer, teacher, rows, columns)
     trainer.strategy.barrier()
     return np.load(path, mmap_mode="r")

@@ -151,12 +151,15 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
     return {role: name for role, name in tokens.items() if name is not None}
 
 
-def write_golden(folder: Path, pipeline: type[Pipeline[Any, Any, Any]], requests: Sequence[Mapping[str, Any]]) -> None:
+def write_golden(folder: Path, pipeline_class: type[Pipeline], requests: Sequence[Mapping[str, Any]]) -> None:
     """Write `golden.json`: some of the requests, each with the answers of INT8 (`response`) and fp32 to it alone."""
-    forms = {"response": pipeline.load(folder, model_file=INT8), "fp32": pipeline.load(folder, model_file=FP32)}
+    pipelines = {
+        "response": pipeline_class.load(folder, model_file=INT8),
+        "fp32": pipeline_class.load(folder, model_file=FP32),
+    }
     chosen = [dict(requests[i]) for i in evenly(len(requests), GOLDEN_REQUESTS)]
     golden = [
-        {"request": request, **{form: loaded.predict([request])[0] for form, loaded in forms.items()}}
+        {"request": request, **{form: pipeline.predict([request])[0] for form, pipeline in pipelines.items()}}
         for request in chosen
     ]
     write_json(folder / "golden.json", golden)

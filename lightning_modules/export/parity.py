@@ -21,8 +21,6 @@ from lightning_modules.tasks.task import Outputs, Row, Task
 # An export times these forms, and starts no further repeat (speed.py has their number) after so many seconds.
 TIMED_FORMS, TIMED_SECONDS = FORMS, 15.0
 
-AnyPipeline = Pipeline[Any, Any, Any]
-
 
 @torch.inference_mode()
 def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: int = 32) -> Outputs:
@@ -38,9 +36,13 @@ def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: i
     return outputs
 
 
-def onnx_outputs(pipeline: AnyPipeline, rows: Sequence[Sequence[int]]) -> Outputs:
+def onnx_outputs(pipeline: Pipeline, rows: Sequence[Sequence[int]]) -> Outputs:
     """Return the outputs of an exported form in the order of `rows`, run in the micro-batches that serving makes."""
-    return pipeline.logits(rows)[0]
+    logits, _ = pipeline.run(rows)
+    return {
+        name: [row[: len(ids)] if pipeline.per_token else row for row, ids in zip(values, rows, strict=True)]
+        for name, values in logits.items()
+    }
 
 
 def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
@@ -62,16 +64,16 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
     reference = {name: [values[i] for i in numbers] for name, values in reference.items()}
     threads = torch.get_num_threads()
 
-    def compared(pipeline: AnyPipeline) -> Row:
+    def compared(pipeline: Pipeline) -> Row:
         outputs = onnx_outputs(pipeline, rows)
         difference = max_difference(outputs, reference)
         return task.form_metrics(outputs, reference, numbers) | {"max_logit_difference": difference}
 
-    fp32: AnyPipeline = task.pipeline.load(folder, model_file=files.FP32, threads=threads)
+    fp32 = task.pipeline_class.load(folder, model_file=files.FP32, threads=threads)
     table = {"torch": task.form_metrics(reference, reference, numbers), "fp32": compared(fp32)}
     for method in int8.METHODS:
         int8.write_int8(folder / files.FP32, folder / files.INT8, method)
-        quantised: AnyPipeline = task.pipeline.load(folder, model_file=files.INT8, threads=threads)
+        quantised = task.pipeline_class.load(folder, model_file=files.INT8, threads=threads)
         table["int8"] = compared(quantised) | {"method": method}
         misses = task.missed_int8(table["int8"], table["torch"], settings)
         if not misses:
@@ -100,7 +102,7 @@ def missed_fp32(fp32: Row, settings: Export) -> list[str]:
     ]
 
 
-def time_forms(network: Network, pipelines: Mapping[str, AnyPipeline], rows: Sequence[list[int]]) -> dict[str, Row]:
+def time_forms(network: Network, pipelines: Mapping[str, Pipeline], rows: Sequence[list[int]]) -> dict[str, Row]:
     """Return `latency_ms_p50` and `rows_per_second` of each of `TIMED_FORMS`, timed in turns on this CPU."""
     runs: dict[str, Run] = {"torch": partial(torch_outputs, network)}
     runs |= {form: partial(onnx_outputs, pipeline) for form, pipeline in pipelines.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from archives.squad_metric import exact_match
-from handlers.text.spans import Floats, all_logits, begun
+from handlers.text.spans import Floats, all_logits, grapheme_start
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.evaluation.calibration import Gaps, fit_temperature
 from lightning_modules.evaluation.qa_metrics import Answered
@@ -57,7 +57,7 @@ class BestAnswers:
             row["context"],
             tuple(row["answers"]["text"]),
             answer,
-            begun(row["context"], best.start) if best else 0,
+            grapheme_start(row["context"], best.start) if best else 0,
             best.score if best else decoded.no_answer_score,
         )
 

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from handlers.pipelines.classification import ClassificationPipeline
-from handlers.text.scores import softmax
+from handlers.pipelines.classification import ClassificationPipeline, softmax
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.classification_metrics import Predictions, baseline_metrics, classification_metrics
 from lightning_modules.evaluation.classification_report import write_classification_report
@@ -27,7 +26,7 @@ class ClassificationTask(Task):
 
     kind = "text-classification"
     gate_metrics = ("accuracy", "macro_f1")
-    pipeline = ClassificationPipeline
+    pipeline_class = ClassificationPipeline
 
     network: TextClassifier
 
@@ -43,13 +42,13 @@ class ClassificationTask(Task):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        encoder = self.data.encoder
+        tokenizer = self.data.tokenizer
         return {
             "pooling": self.network.pool.kind,
             "layer_norm": isinstance(self.network.norm, torch.nn.LayerNorm),
-            "max_length": encoder.max_length,
+            "max_length": tokenizer.max_length,
             "labels": list(self.data.labels),
-            "preprocessing": {"max_length": encoder.max_length, "max_characters": encoder.max_characters},
+            "preprocessing": {"max_length": tokenizer.max_length, "max_characters": tokenizer.max_characters},
         }
 
     def files(self) -> dict[str, Any]:

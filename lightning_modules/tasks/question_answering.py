@@ -27,7 +27,7 @@ class QuestionTask(Task):
 
     kind = "question-answering"
     gate_metrics = ("exact_match", "f1")
-    pipeline = QuestionAnsweringPipeline
+    pipeline_class = QuestionAnsweringPipeline
 
     def __init__(self, model: QuestionAnswering, data: QuestionData) -> None:
         self.network = model.network

@@ -26,14 +26,14 @@ class Task(ABC):
     Attributes:
         kind: `task` of metadata.json.
         gate_metrics: names of the metrics that a `Gate` may require.
-        pipeline: class that serves the model.
+        pipeline_class: class that serves the model.
         rows: token ids of the test part, [rows][tokens].
         tokenizer_json: text of the tokenizer's file.
     """
 
     kind: ClassVar[str]
     gate_metrics: ClassVar[tuple[str, ...]]
-    pipeline: ClassVar[type[Pipeline[Any, Any, Any]]]
+    pipeline_class: ClassVar[type[Pipeline]]
 
     network: Network
     rows: list[list[int]]

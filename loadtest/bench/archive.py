@@ -19,7 +19,7 @@ from loadtest.errors import LoadTestError
 
 CONFIG = "model-config.yaml"
 PROFILES = Path(__file__).parents[2] / "configs" / "serving" / "profiles.yaml"
-PIPELINES: Mapping[str, type[Pipeline[Any, Any, Any]]] = {
+PIPELINES: Mapping[str, type[Pipeline]] = {
     "text-classification": ClassificationPipeline,
     "question-answering": QuestionAnsweringPipeline,
 }
@@ -44,12 +44,12 @@ def metadata(folder: Path) -> dict[str, Any]:
 
 
 def handler_settings(folder: Path) -> HandlerSettings:
-    return PIPELINES[metadata(folder)["task"]].settings.read(model_config(folder))
+    return PIPELINES[metadata(folder)["task"]].settings_class.read(model_config(folder))
 
 
-def load_pipeline(folder: Path) -> Pipeline[Any, Any, Any]:
+def load_pipeline(folder: Path) -> Pipeline:
     """What the archive's handler answers with."""
-    return PIPELINES[metadata(folder)["task"]].load(folder, **handler_settings(folder).of_pipeline())
+    return PIPELINES[metadata(folder)["task"]].load(folder, **handler_settings(folder).load_arguments())
 
 
 def whole_batches(folder: Path) -> dict[str, int]:

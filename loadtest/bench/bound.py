@@ -17,8 +17,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from handlers.model import pad
-from handlers.text.packing import pack
+from handlers.model import pack, pad
 from loadtest.bench.archive import handler_settings
 
 Rows = Sequence[Sequence[int]]
@@ -44,7 +43,7 @@ def _keep(start: Barrier) -> None:
 
 def _run(folder: Path, rows: Rows, seconds: float, seed: int) -> float:
     settings = handler_settings(folder)
-    packed = pack([len(row) for row in rows], settings.of_pipeline()["limits"])
+    packed = pack([len(row) for row in rows], settings.load_arguments()["limits"])
     batches = [(len(batch), *pad([rows[i] for i in batch])) for batch in packed]
     # In their sorted order, a run that ends within a round would have seen too many short rows.
     random.Random(seed).shuffle(batches)

@@ -11,7 +11,7 @@ from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
-from handlers.request.errors import RequestError
+from handlers.request import RequestError
 from loadtest.bench.archive import load_pipeline, unpack
 from loadtest.bench.bound import rows_per_second
 from loadtest.bench.closed_loop import WARM_UP_SECONDS, Measurement, measure_together
@@ -116,10 +116,10 @@ def rows_of(folder: Path, samples: Sequence[Sample]) -> list[list[int]]:
     """
     pipeline = load_pipeline(folder)
     try:
-        batch = pipeline.encode([pipeline.parse(sample.request) for sample in samples])
+        requests = [pipeline.encode(pipeline.parse(sample.request)) for sample in samples]
     except RequestError as error:
         raise LoadTestError(f"the model does not answer these requests: {error}") from error
-    return [row.ids for row in batch.rows]
+    return [row for request in requests for row in request.rows]
 
 
 def in_own_process(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:

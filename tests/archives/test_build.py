@@ -41,7 +41,7 @@ def test_the_archive_holds_the_model_the_handlers_and_their_settings(archive: Pa
         for model in ("model_int8.onnx", "model.onnx"):
             assert mar.read(model) == (tiny_export / model).read_bytes()
     assert names >= {*FILES, "metadata.json", "text_classification.py", "model-config.yaml", "integrity.json"}
-    assert {"handlers/__init__.py", "handlers/pipelines/classification.py", "handlers/request/payload.py"} <= names
+    assert {"handlers/__init__.py", "handlers/pipelines/classification.py", "handlers/request.py"} <= names
     assert not any("__pycache__" in name or name == "handlers/text_classification.py" for name in names)
     assert manifest["model"] == {
         "modelName": "tiny",
@@ -111,9 +111,11 @@ def test_every_model_configuration_is_valid(path: Path) -> None:
     yaml = pytest.importorskip("yaml")
     config = yaml.safe_load(path.read_text())
     assert not {"batchSize", "maxBatchDelay"} & set(config), "the serving profile could not choose them"
-    settings = PIPELINES[path.stem].settings.read(config)
+    settings = PIPELINES[path.stem].settings_class.read(config)
     assert settings.model_file in PACKED[path.stem]
-    assert settings.of_pipeline()["limits"] == LIMITS, "an export would be measured in other micro-batches than served"
+    assert settings.load_arguments()["limits"] == LIMITS, (
+        "an export would be measured in other micro-batches than served"
+    )
 
 
 def test_an_archive_for_questions_has_its_own_entry_and_no_labels(tiny_qa_runs: Path, tmp_path: Path) -> None:

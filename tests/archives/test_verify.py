@@ -56,7 +56,7 @@ def test_the_environment_does_not_reach_the_packed_code(archive: Path, monkeypat
 def test_the_packed_handler_is_what_runs(archive: Path, tmp_path: Path) -> None:
     alter = replace("handlers/pipelines/classification.py", '"truncated"', '"cut"')
     verify_archive(altered(archive, tmp_path, alter, sealed=True))
-    alter = replace("handlers/pipelines/classification.py", '{"label": labels[c]', '{"label": labels[0]')
+    alter = replace("handlers/pipelines/classification.py", '{"label": labels[column]', '{"label": labels[0]')
     with pytest.raises(ArchiveError, match=r"golden\.json\[\d\]: label '.*', expected '"):
         verify_archive(altered(archive, tmp_path / "again", alter, sealed=True))
 
@@ -68,7 +68,7 @@ def test_the_packed_handler_is_what_runs(archive: Path, tmp_path: Path) -> None:
         "model.onnx",
         "tokenizer.json",
         "handlers/pipelines/classification.py",
-        "handlers/request/fields.py",
+        "handlers/request.py",
         "model-config.yaml",
     ],
 )
@@ -111,7 +111,7 @@ def test_a_wrong_golden_answer_is_named(archive: Path, tmp_path: Path) -> None:
 
 
 def test_answers_that_depend_on_the_batch_are_named(archive: Path, tmp_path: Path) -> None:
-    alter = replace("handlers/batch.py", "merged(parsed, answers)", "merged(parsed, answers[::-1])")
+    alter = replace("handlers/batch.py", "zip(exchanges, ", "zip(exchanges[::-1], ")
     with pytest.raises(ArchiveError, match=r"golden\.json\[\d\], in one batch with all others: label '"):
         verify_archive(altered(archive, tmp_path, alter, sealed=True))
 

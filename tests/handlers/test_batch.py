@@ -6,6 +6,7 @@ import logging
 import re
 import timeit
 import tracemalloc
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from ts.context import Context
 
 import handlers.batch
 from handlers.batch import BatchService
-from handlers.pipelines.base import EncodedBatch, Outputs
-from handlers.pipelines.classification import ClassificationPipeline
+from handlers.model import Logits
+from handlers.pipelines.base import EncodedRequest
+from handlers.pipelines.classification import ClassificationPipeline, EncodedText, TextInstance
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
+from handlers.request import RequestError
 from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
 from tests.support.torchserve import METRICS_YAML, ask
 
@@ -69,7 +72,7 @@ def test_the_tokens_of_a_batch_are_those_that_the_model_ran_at_its_best(
 ) -> None:
     """Full micro-batches of the longest rows, 10 of 24 tokens in a budget of 256: a single row is always answered."""
     monkeypatch.setattr(timeit, "repeat", lambda run, **_: [0.5, 0.25, 0.4])
-    assert pipeline.tokens_in(seconds, 24) == tokens
+    assert pipeline.measure_capacity(seconds, 24) == tokens
 
 
 def test_an_answer_that_torchserve_would_not_take_is_refused(
@@ -119,7 +122,7 @@ def test_windows_are_what_a_batch_may_have_of_questions(qa: QuestionAnsweringPip
 def test_contexts_too_long_to_be_tokenised_in_time_are_refused_before(
     qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qa.encoder, "tokenise", lambda texts: pytest.fail("tokenised"))
+    monkeypatch.setattr(qa.tokenizer, "tokenize", lambda texts: pytest.fail("tokenised"))
     many = {"questions": ["who"] * 1000, "context": "a " * 500_000}
     [(status, told)] = ask(BatchService(qa, context, 1024), context, many)
     assert (status, told["error"]["code"]) == (413, "too_many_rows")
@@ -129,14 +132,14 @@ def test_dense_contexts_are_refused_after_few_of_them_and_cost_nobody_an_answer(
     qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    original = qa.encoder.tokenise
-    monkeypatch.setattr(qa.encoder, "tokenise", lambda texts: (seen.extend(texts), original(texts))[1])
-    length = 31 * qa.encoder.max_length  # one row where a token has 32 characters
+    original = qa.tokenizer.tokenize
+    monkeypatch.setattr(qa.tokenizer, "tokenize", lambda texts: (seen.extend(texts), original(texts))[1])
+    length = 31 * qa.tokenizer.max_length  # one row where a token has 32 characters
     dense = {"instances": [{"question": "who", "context": f"{i}" + "." * length} for i in range(5)]}
     (status, answer), *refused = ask(BatchService(qa, context, 160), context, ASKED, *[dense] * 9)
     assert (status, answer["answer"] in CONTEXT) == (200, True)
     assert {status for status, _ in refused} == {413, 429}
-    room = qa.encoder.max_length - qa.encoder.doc_stride
+    room = qa.tokenizer.max_length - qa.tokenizer.doc_stride
     assert sum(map(len, seen)) < 3 * 160 * room + 3 * length
 
 
@@ -156,52 +159,44 @@ def test_answers_that_would_fill_the_memory_are_refused_before_they_are_kept(
     assert [status for status, _ in ask(service, context, many | {"questions": ["who wrote it?"]})] == [200]
 
 
-class Wrapped:
-    """The real pipeline; a subclass spoils one step."""
+class NotANumber(ClassificationPipeline):
+    """Gives scores that are not numbers for every label of a request for two."""
 
-    def __init__(self, pipeline: ClassificationPipeline) -> None:
-        self.pipeline = pipeline
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.pipeline, name)
-
-
-class NotANumber(Wrapped):
-    """With scores that are not numbers for texts with `poison`."""
-
-    def decode(self, outputs: Outputs[Any, Any, Any]) -> list[dict[str, Any]]:
-        for i, encoded in enumerate(outputs.batch.instances):
-            if "poison" in encoded.instance.text:
-                outputs.logits["logits"][i] = float("nan")
-        return self.pipeline.decode(outputs)
+    def decode(self, requests: Sequence[EncodedRequest], logits: Logits) -> Iterator[dict[str, Any] | RequestError]:
+        for i, request in enumerate(requests):
+            if request.instances[0].top_k == 2:
+                logits["logits"][i] = float("nan")
+        return super().decode(requests, logits)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
 def test_scores_that_are_not_numbers_never_become_json(pipeline: ClassificationPipeline, context: Context) -> None:
-    answers = ask(BatchService(NotANumber(pipeline), context, 2048), context, "hello", "poison")
+    service = BatchService(NotANumber(**vars(pipeline)), context, 2048)
+    answers = ask(service, context, "hello", {"text": "hello", "top_k": 2})
     assert [status for status, _ in answers] == [200, 500]
 
 
-class Poisoned(Wrapped):
-    """It fails at texts with `poison`, as a library might: with the text in the error."""
+class Poisoned(ClassificationPipeline):
+    """Fails at texts with `poison`, as a library might: with the text in the error."""
 
-    def run(self, batch: EncodedBatch[Any, Any]) -> Outputs[Any, Any, Any]:
-        for encoded in batch.instances:
-            if "poison" in encoded.instance.text:
-                raise KeyError(encoded.instance.text)
-        return self.pipeline.run(batch)
+    def encode_instances(self, instances: Sequence[TextInstance]) -> list[EncodedText]:
+        for instance in instances:
+            if "poison" in instance.text:
+                raise KeyError(instance.text)
+        return super().encode_instances(instances)
 
 
 def test_a_failure_is_confined_to_its_request_and_logged_without_the_text(
     pipeline: ClassificationPipeline, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        answers = ask(BatchService(Poisoned(pipeline), context, 2048), context, "hello", "poison ivy", "fox")
+        answers = ask(BatchService(Poisoned(**vars(pipeline)), context, 2048), context, "hello", "poison ivy", "fox")
     assert [status for status, _ in answers] == [200, 500, 200]
     assert answers[1][1]["error"]["code"] == "inference_failed"
     assert [answers[0][1], answers[2][1]] == [pipeline.predict([text])[0] for text in ("hello", "fox")]
     errors = "\n".join(record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR)
     assert "KeyError" in errors
-    assert "in run" in errors
+    assert "in encode" in errors
     assert "ivy" not in caplog.text
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from handlers.fallback import SPARE_ROWS, load_checked, most_rows
-from handlers.golden import disagreement
+from handlers.fallback import SPARE_MISMATCHES, allowed_mismatches, load_checked
+from handlers.golden import answer_mismatch
 from handlers.pipelines.base import Pipeline
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
@@ -23,7 +23,7 @@ Golden = list[dict[str, Any]]
 
 
 @pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
-def exported(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, type[Pipeline[Any, Any, Any]]]:
+def exported(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, type[Pipeline]]:
     """Of each task an exported folder to change, and its pipeline."""
     name, task = request.param
     return shutil.copytree(request.getfixturevalue(name), tmp_path / "export"), task
@@ -46,7 +46,7 @@ def write(folder: Path, golden: Golden) -> None:
 def alter_fp32(folder: Path, rows: int) -> None:
     """Moves the scores that fp32 had at export in so many rows, which did not differ from INT8's."""
     golden = read(folder)
-    same = [pair for pair in golden if disagreement(pair["fp32"], pair["response"]) is None]
+    same = [pair for pair in golden if answer_mismatch(pair["response"], pair["fp32"]) is None]
     assert len(same) >= rows
     for pair in same[:rows]:
         pair["fp32"]["score"] += 0.1
@@ -54,7 +54,7 @@ def alter_fp32(folder: Path, rows: int) -> None:
 
 
 def test_int8_that_answers_as_at_export_stays(
-    exported: tuple[Path, type[Pipeline[Any, Any, Any]]], caplog: pytest.LogCaptureFixture
+    exported: tuple[Path, type[Pipeline]], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, task = exported
     pipeline, file = load_checked(task, folder, model_file=INT8)
@@ -68,7 +68,7 @@ def test_int8_that_answers_as_at_export_stays(
 @pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
 @pytest.mark.parametrize("spoil", [shuffle_weights, lose_numbers])
 def test_where_int8_is_wrong_fp32_serves_and_one_warning_says_so(
-    exported: tuple[Path, type[Pipeline[Any, Any, Any]]],
+    exported: tuple[Path, type[Pipeline]],
     spoil: Callable[[Path], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -99,12 +99,12 @@ def test_rows_that_differed_at_export_do_not_count(folder: Path) -> None:
 
 
 def test_the_more_rows_differed_at_export_the_more_may_do_so_by_chance() -> None:
-    assert [most_rows(count) for count in (0, 1, 4, 8, 14)] == [1, 3, 7, 11, 18]
+    assert [allowed_mismatches(count) for count in (0, 1, 4, 8, 14)] == [1, 3, 7, 11, 18]
 
 
 def test_where_fp32_is_wrong_too_nothing_is_served(folder: Path) -> None:
     shuffle_weights(folder / INT8)
-    alter_fp32(folder, SPARE_ROWS + 1)
+    alter_fp32(folder, SPARE_MISMATCHES + 1)
     with pytest.raises(ValueError, match=rf"does not work on this machine \({FP32} answers 2 of 10 golden .* than 1;"):
         load_checked(ClassificationPipeline, folder, model_file=INT8)
 

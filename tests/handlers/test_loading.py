@@ -10,9 +10,9 @@ import pytest
 
 from handlers.entry import check_origin
 from handlers.integrity import INTEGRITY_FILE, IntegrityError, check_integrity, write_integrity
+from handlers.model import Limits
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from handlers.settings import HandlerSettings
-from handlers.text.packing import Limits
 from handlers.text_classification import ClassificationHandler
 
 SECTION = {
@@ -83,16 +83,16 @@ def test_a_worker_checks_the_archive_first(folder: Path) -> None:
 def test_settings_are_read() -> None:
     settings = HandlerSettings.read({"batchSize": 8, "handler": SECTION})
     assert settings.max_batch_rows == 64
-    assert settings.of_pipeline() == {"model_file": "model_int8.onnx", "limits": Limits(512, 32, 8), "threads": 1}
+    assert settings.load_arguments() == {"model_file": "model_int8.onnx", "limits": Limits(512, 32, 8), "threads": 1}
 
 
 def test_a_task_has_settings_of_its_own() -> None:
-    settings = QuestionAnsweringPipeline.settings.read({"handler": {**SECTION, "max_windows": 7}})
-    assert settings.of_pipeline()["max_windows"] == 7
+    settings = QuestionAnsweringPipeline.settings_class.read({"handler": {**SECTION, "max_windows": 7}})
+    assert settings.load_arguments()["max_windows"] == 7
     with pytest.raises(ValueError, match="max_windows"):
         HandlerSettings.read({"handler": {**SECTION, "max_windows": 7}})
     with pytest.raises(ValueError, match=r"handler\.max_windows is 0"):
-        QuestionAnsweringPipeline.settings.read({"handler": {**SECTION, "max_windows": 0}})
+        QuestionAnsweringPipeline.settings_class.read({"handler": {**SECTION, "max_windows": 0}})
 
 
 @pytest.mark.parametrize(

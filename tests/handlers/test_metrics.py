@@ -69,9 +69,8 @@ def test_metrics_count_windows(
     with caplog.at_level(logging.INFO):
         ask(BatchService(qa, context, 100), context, asked, {"questions": ["how", "what"], "context": "the fox"})
     values = emitted(caplog)
-    batch = qa.encode([qa.parse(asked)])
     assert values["rows_total"] == 2 + 1 + 1
-    assert values["tokens_total"] == batch.tokens + 2 * 6
+    assert values["tokens_total"] == qa.encode(qa.parse(asked)).tokens + 2 * 6
 
 
 def test_a_server_need_not_declare_the_metrics(tmp_path: Path, pipeline: ClassificationPipeline) -> None:

@@ -9,20 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.request.classification import ClassificationRequest, TextInstance, parse_classification
-from handlers.request.errors import RequestError
-from handlers.request.fields import MAX_INSTANCES
-from handlers.request.payload import read_payload
+from handlers.pipelines.classification import ClassificationPipeline, TextInstance
+from handlers.request import MAX_INSTANCES, Request, RequestError, read_payload
 
 DEEP = b'{"text": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 
 
-def parse(row: dict[str, Any]) -> ClassificationRequest:
-    return parse_classification(read_payload(row))
+def parse(row: dict[str, Any]) -> Request[TextInstance]:
+    return ClassificationPipeline.parse(read_payload(row))
 
 
-def single(text: str, top_k: int = 3) -> ClassificationRequest:
-    return ClassificationRequest([TextInstance(text, top_k)], many=False)
+def single(text: str, top_k: int = 3) -> Request[TextInstance]:
+    return Request([TextInstance(text, top_k)], many=False)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +42,7 @@ def test_a_text_arrives_in_many_shapes(body: object, key: str) -> None:
 
 def test_instances_take_the_top_k_of_the_request_unless_they_have_their_own() -> None:
     body = {"top_k": 5, "instances": [{"text": "a"}, {"text": "b", "top_k": 1}]}
-    assert parse({"body": body}) == ClassificationRequest([TextInstance("a", 5), TextInstance("b", 1)], many=True)
+    assert parse({"body": body}) == Request([TextInstance("a", 5), TextInstance("b", 1)], many=True)
 
 
 @pytest.mark.parametrize(

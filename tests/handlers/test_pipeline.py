@@ -12,11 +12,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from handlers.model import OnnxModel, pad
-from handlers.pipelines.base import Outputs
+from handlers.model import Limits, OnnxModel, pad
 from handlers.pipelines.classification import ClassificationPipeline
-from handlers.request.errors import RequestError
-from handlers.text.packing import Limits
+from handlers.request import RequestError
 from tests.support.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 
 
@@ -92,10 +90,9 @@ def test_lists_of_labels_that_would_fill_the_memory_are_refused_before_they_are_
 ) -> None:
     many = replace(pipeline, labels=[str(i) for i in range(1000)], complexity_labels=[])
     asked = {"instances": [{"text": "hello"}] * 1000, "top_k": 1000}
-    batch = many.encode([many.parse(asked), many.parse("hello")])
-    outputs = Outputs(batch, {"logits": np.zeros((1001, 1000), np.float32)}, 1)
+    requests = [many.encode(many.parse(payload)) for payload in (asked, "hello")]
     tracemalloc.start()
-    refused, answer = many.decode(outputs)
+    refused, answer = many.decode(requests, {"logits": np.zeros((1001, 1000), np.float32)})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(refused, RequestError)

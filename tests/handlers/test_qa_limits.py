@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from handlers.request.question import parse_question
 from tests.support.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
 from tests.support.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH
 
@@ -24,8 +23,8 @@ def pipeline(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
 def tokenised(pipeline: QuestionAnsweringPipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the tokenizer gets from here on."""
     texts_seen: list[str] = []
-    original = pipeline.encoder.tokenise
-    monkeypatch.setattr(pipeline.encoder, "tokenise", lambda texts: (texts_seen.extend(texts), original(texts))[1])
+    original = pipeline.tokenizer.tokenize
+    monkeypatch.setattr(pipeline.tokenizer, "tokenize", lambda texts: (texts_seen.extend(texts), original(texts))[1])
     return texts_seen
 
 
@@ -70,7 +69,7 @@ def test_a_megabyte_costs_no_more_than_the_limit_of_windows(pipeline: QuestionAn
     assert answer["truncated"] is True
     request = {"question": "what", "context": context}
     assert windows_of(pipeline, request) <= 8
-    assert pipeline.least_rows(parse_question(request)) <= 8 + 1
+    assert pipeline.estimate_rows(pipeline.parse(request)) <= 8 + 1
 
 
 def test_of_a_flood_of_marks_an_answer_keeps_few(pipeline: QuestionAnsweringPipeline) -> None:
@@ -103,12 +102,12 @@ def test_a_text_in_pieces_has_the_tokens_of_the_whole(
     pipeline: QuestionAnsweringPipeline, text: str, most: int
 ) -> None:
     text = text.replace("x" * 150, "x")  # no word is as long as a piece
-    [whole] = pipeline.encoder.tokenise([text])
-    tokens, more = pipeline.encoder.first_tokens(text, most)
+    [whole] = pipeline.tokenizer.tokenize([text])
+    tokens, more = pipeline.tokenizer.first_tokens(text, most)
     assert (tokens.ids, tokens.offsets) == (whole.ids[:most], whole.offsets[:most])
     assert more == (len(whole.ids) > most)
 
 
 def test_a_request_counts_for_its_windows_or_for_its_characters(pipeline: QuestionAnsweringPipeline) -> None:
-    assert pipeline.least_rows(parse_question({"questions": ["who", "what"], "context": CONTEXT})) == 2
-    assert pipeline.least_rows(parse_question({"questions": ["who", "what"], "context": " a" * 2000})) == 2 * 3
+    assert pipeline.estimate_rows(pipeline.parse({"questions": ["who", "what"], "context": CONTEXT})) == 2
+    assert pipeline.estimate_rows(pipeline.parse({"questions": ["who", "what"], "context": " a" * 2000})) == 2 * 3

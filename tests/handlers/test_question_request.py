@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.request.errors import RequestError
-from handlers.request.fields import MAX_INSTANCES
-from handlers.request.payload import read_payload
-from handlers.request.question import Options, QuestionInstance, QuestionRequest, parse_question
+from handlers.pipelines.question_answering import Options, QuestionAnsweringPipeline, QuestionInstance
+from handlers.request import MAX_INSTANCES, Request, RequestError, read_payload
 
 ASKED = {"question": "Who?", "context": "Ada did."}
 
 
-def parse(body: Any) -> QuestionRequest:
-    return parse_question(read_payload({"body": body}))
+def parse(body: Any) -> Request[QuestionInstance]:
+    return QuestionAnsweringPipeline.parse(read_payload({"body": body}))
 
 
 def instance(question: str = "Who?", context: str = "Ada did.", **options: Any) -> QuestionInstance:
@@ -26,21 +24,21 @@ def instance(question: str = "Who?", context: str = "Ada did.", **options: Any) 
 
 
 def test_one_question() -> None:
-    assert parse(ASKED) == QuestionRequest([instance()], many=False)
-    assert parse(json.dumps(ASKED).encode()) == QuestionRequest([instance(top_k=3)], many=False)
+    assert parse(ASKED) == Request([instance()], many=False)
+    assert parse(json.dumps(ASKED).encode()) == Request([instance(top_k=3)], many=False)
 
 
 def test_several_questions_share_context_and_options() -> None:
     body = {"questions": ["Who?", "When?"], "context": "Ada did.", "top_k": 2, "no_answer_threshold": 0.5}
     options = {"top_k": 2, "no_answer_threshold": 0.5}
-    assert parse(body) == QuestionRequest([instance(**options), instance("When?", **options)], many=True)
+    assert parse(body) == Request([instance(**options), instance("When?", **options)], many=True)
     assert parse({"questions": ["Who?"], "context": "Ada did."}).many
 
 
 def test_instances_take_the_options_of_the_request_unless_they_have_their_own() -> None:
     body = {"top_k": 5, "no_answer_threshold": 1, "instances": [ASKED, ASKED | {"top_k": 1, "no_answer_threshold": 0}]}
     expected = [instance(top_k=5, no_answer_threshold=1), instance(top_k=1, no_answer_threshold=0)]
-    assert parse(body) == QuestionRequest(expected, many=True)
+    assert parse(body) == Request(expected, many=True)
 
 
 @pytest.mark.parametrize(

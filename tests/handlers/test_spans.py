@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handlers.text.spans import begun, best_spans, extended
+from handlers.text.spans import best_spans, grapheme_end, grapheme_start
 from handlers.text.windows import Window
 
 
@@ -131,7 +131,7 @@ def test_a_confident_window_beats_the_no_answer_of_another() -> None:
     ],
 )
 def test_marks_stay_with_their_character(context: str, end: int, said: str) -> None:
-    assert context[: extended(context, end)] == said
+    assert context[: grapheme_end(context, end)] == said
 
 
 @pytest.mark.parametrize(
@@ -146,26 +146,26 @@ def test_marks_stay_with_their_character(context: str, end: int, said: str) -> N
     ],
 )
 def test_an_answer_never_begins_within_a_character(context: str, start: int, said: str) -> None:
-    assert context[begun(context, start) :] == said
+    assert context[grapheme_start(context, start) :] == said
 
 
 def test_of_a_flood_of_marks_few_are_looked_at() -> None:
-    assert begun("e" + "\u0301" * 1000, 900) == 900 - 32
+    assert grapheme_start("e" + "\u0301" * 1000, 900) == 900 - 32
 
 
 @given(st.text(), st.text("\u0301\u20e3\ufe0f", max_size=60), st.sampled_from(["", " ", "a", "🙂"]))
 def test_no_mark_is_lost_up_to_32(before: str, marks: str, behind: str) -> None:
     begin = len(before) + 1
-    assert extended(f"{before}e{marks}{behind}", begin) == begin + min(len(marks), 32)
+    assert grapheme_end(f"{before}e{marks}{behind}", begin) == begin + min(len(marks), 32)
 
 
 def test_windows_hold_every_span_up_to_the_shared_tokens() -> None:
-    from handlers.text.windows import Tokens, WindowEncoder
+    from handlers.text.windows import Tokens, WindowTokenizer
     from tests.support.tiny_export import tiny_tokenizer
 
-    encoder = WindowEncoder(tiny_tokenizer().to_str(), max_length=20, doc_stride=5, max_question_length=4)
+    tokenizer = WindowTokenizer(tiny_tokenizer().to_str(), max_length=20, doc_stride=5, max_question_length=4)
     tokens = Tokens(list(range(40)), [(i, i + 1) for i in range(40)])
-    windows = encoder.windows(Tokens([7], [(0, 1)]), tokens)
+    windows = tokenizer.windows(Tokens([7], [(0, 1)]), tokens)
     for span in [(i, i + length) for i in range(40) for length in range(1, 6) if i + length <= 40]:
         assert any(one.offsets[0][0] <= span[0] and span[1] <= one.offsets[-1][1] for one in windows)
     assert all(left.offsets[-5:] == right.offsets[:5] for left, right in pairwise(windows))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from handlers.text.packing import Limits, pack
-from handlers.text.scores import softmax, top_k
-from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextEncoder
-from handlers.text.windows import WindowEncoder
+from handlers.model import Limits, pack
+from handlers.pipelines.classification import rank, softmax
+from handlers.text.tokenization import CHARACTERS_PER_TOKEN, TextTokenizer
+from handlers.text.windows import WindowTokenizer
 from tests.support.tiny_export import MAX_LENGTH, tiny_tokenizer
 
 
@@ -46,42 +46,44 @@ def test_softmax_of_large_logits_is_finite() -> None:
     assert softmax(np.array([[1e4, 1e4, -1e4]], np.float32)).tolist() == [[0.5, 0.5, 0.0]]
 
 
-def test_top_k_is_sorted_and_keeps_the_order_of_equals() -> None:
-    probabilities = np.array([[0.2, 0.3, 0.3, 0.2]], np.float32)
-    assert top_k(probabilities, 3).tolist() == [[1, 2, 0]]
-    assert top_k(probabilities, 9).tolist() == [[1, 2, 0, 3]]
+def test_labels_are_ranked_by_score_and_keep_the_order_of_equals() -> None:
+    logits = np.log(np.array([[0.2, 0.3, 0.3, 0.2]] * 2, np.float32))
+    three, four = rank(logits, ["a", "b", "c", "d"], [3, 9])
+    assert [entry["label"] for entry in three] == ["b", "c", "a"]
+    assert [entry["label"] for entry in four] == ["b", "c", "a", "d"]
+    assert [entry["score"] for entry in four] == pytest.approx([0.3, 0.3, 0.2, 0.2], abs=1e-6)
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny_export: Path) -> TextEncoder:
-    return TextEncoder((tiny_export / "tokenizer.json").read_text(encoding="utf-8"), MAX_LENGTH)
+def encoder(tiny_export: Path) -> TextTokenizer:
+    return TextTokenizer((tiny_export / "tokenizer.json").read_text(encoding="utf-8"), MAX_LENGTH)
 
 
-def test_stored_padding_and_truncation_are_replaced(encoder: TextEncoder) -> None:
-    short, long = encoder.encode(["hello", "hello " * 15])
+def test_stored_padding_and_truncation_are_replaced(encoder: TextTokenizer) -> None:
+    short, long = encoder.tokenize(["hello", "hello " * 15])
     assert len(short.ids) == 3
     assert len(long.ids) == 17
     assert not short.truncated
     assert not long.truncated
 
 
-def test_a_text_of_too_many_tokens_is_cut(encoder: TextEncoder) -> None:
-    fits, cut = encoder.encode(["hello " * (MAX_LENGTH - 2), "hello " * (MAX_LENGTH - 1)])
+def test_a_text_of_too_many_tokens_is_cut(encoder: TextTokenizer) -> None:
+    fits, cut = encoder.tokenize(["hello " * (MAX_LENGTH - 2), "hello " * (MAX_LENGTH - 1)])
     assert fits.ids == cut.ids
     assert len(cut.ids) == MAX_LENGTH
     assert (fits.truncated, cut.truncated) == (False, True)
 
 
-def test_characters_are_cut_before_tokens(encoder: TextEncoder) -> None:
+def test_characters_are_cut_before_tokens(encoder: TextTokenizer) -> None:
     limit = CHARACTERS_PER_TOKEN * MAX_LENGTH
-    fits, cut = encoder.encode(["x" * limit, "x" * 1_000_000])
+    fits, cut = encoder.tokenize(["x" * limit, "x" * 1_000_000])
     assert fits.ids == cut.ids
     assert (fits.truncated, cut.truncated) == (False, True)
 
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=("Cs",))), max_size=5))
-def test_any_text_is_encoded(encoder: TextEncoder, texts: list[str]) -> None:
-    rows = encoder.encode(texts)
+def test_any_text_is_encoded(encoder: TextTokenizer, texts: list[str]) -> None:
+    rows = encoder.tokenize(texts)
     assert len(rows) == len(texts)
     assert all(2 <= len(row.ids) <= MAX_LENGTH for row in rows)
 
@@ -101,14 +103,14 @@ def tokenizer() -> Tokenizer:
 def test_special_tokens_in_a_users_text_are_text(tokenizer: Tokenizer) -> None:
     pad, _, cls, sep, mask = map(tokenizer.token_to_id, CONTROLS)
     assert {pad, cls, sep, mask} <= set(tokenizer.encode(NAMED, add_special_tokens=False).ids)
-    [row] = TextEncoder(tokenizer.to_str(), 100).encode([NAMED])
+    [row] = TextTokenizer(tokenizer.to_str(), 100).tokenize([NAMED])
     assert [one for one in row.ids if one in (pad, cls, sep, mask)] == [row.ids[0], row.ids[-1]] == [cls, sep]
 
 
 def test_special_tokens_in_a_question_and_its_context_are_text(tokenizer: Tokenizer) -> None:
     """Else a context could end its window, and hide a part of itself from the model."""
     pad, _, cls, sep, mask = map(tokenizer.token_to_id, CONTROLS)
-    encoder = WindowEncoder(tokenizer.to_str())
+    encoder = WindowTokenizer(tokenizer.to_str())
     text, _ = encoder.first_tokens(NAMED, 60)
     [window] = encoder.windows(text, text)
     assert [one for one in window.ids if one in (pad, cls, sep, mask)] == [cls, sep, sep]

@@ -17,17 +17,15 @@ import torch
 from handlers import fallback, torch_model
 from handlers.entry import gpu_of
 from handlers.fallback import load_checked
-from handlers.model import OnnxModel
+from handlers.model import Limits, OnnxModel
 from handlers.pipelines.base import GPU_FILE, MODEL_FILE, Pipeline
 from handlers.pipelines.classification import ClassificationPipeline
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from handlers.text.packing import Limits
 from handlers.torch_model import TorchModel
 from tests.support.tiny_export import MAX_LENGTH, SENTENCES
 from tests.support.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
 from tests.support.torchserve import ask, new_context
 
-AnyPipeline = Pipeline[Any, Any, Any]
 ROWS = [[2, *range(4, 4 + length), 3] for length in (9, 1, 15, 20, 3, 22, 11, 2)]
 TOLERANCE = 0.01  # of logits of about 4, in half precision
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
@@ -40,7 +38,7 @@ def model(tiny_export: Path) -> TorchModel:
 
 
 @pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
-def exported(request: pytest.FixtureRequest) -> tuple[Path, type[AnyPipeline]]:
+def exported(request: pytest.FixtureRequest) -> tuple[Path, type[Pipeline]]:
     """Of each task an exported folder, and its pipeline."""
     name, task = request.param
     return request.getfixturevalue(name), task
@@ -73,13 +71,14 @@ def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: s
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_logits_of_tokens_are_those_of_fp32_without_the_padding(tiny_qa_export: Path, device: str) -> None:
-    expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run_tokens(ROWS, Limits(64, 4, 64))
-    logits, _ = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH).run_tokens(ROWS, torch_model.LIMITS)
+    expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run(ROWS, Limits(64, 4, 64), per_token=True)
+    model = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH)
+    logits, _ = model.run(ROWS, torch_model.LIMITS, per_token=True)
     assert list(logits) == list(expected) == ["start_logits", "end_logits"]
-    for name, of_rows in expected.items():
-        assert [len(values) for values in logits[name]] == [len(row) for row in ROWS]
-        for found, values in zip(logits[name], of_rows, strict=True):
-            np.testing.assert_allclose(found, values, atol=TOLERANCE)
+    for name, values in expected.items():
+        assert logits[name].shape == (len(ROWS), max(map(len, ROWS)))
+        for row, ids in enumerate(ROWS):
+            np.testing.assert_allclose(logits[name][row, : len(ids)], values[row, : len(ids)], atol=TOLERANCE)
 
 
 def test_a_row_does_not_depend_on_its_padding(tiny_export: Path) -> None:
@@ -96,7 +95,7 @@ def test_widths_repeat_and_none_is_beyond_the_longest(model: TorchModel) -> None
     assert model.run([[2, 3]], Limits(100, 8, 100))[1] == 8
     assert model.run([[2] * 9, [2] * 16], Limits(100, 8, 100))[1] == 2 * 16
     assert TorchModel.run(model, [[2] * 20], Limits(100, 8, 100))[1] == 24
-    model._longest = 22
+    model._max_length = 22
     assert model.run([[2] * 22], Limits(100, 8, 100))[1] == 22
 
 
@@ -168,7 +167,7 @@ def test_a_gpu_whose_memory_is_full_still_answers(tiny_export: Path, caplog: pyt
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_half_precision_that_answers_as_fp32_did_is_served(
-    exported: tuple[Path, type[AnyPipeline]], device: str, caplog: pytest.LogCaptureFixture
+    exported: tuple[Path, type[Pipeline]], device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, task = exported
     pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device=device, limits=Limits(1, 1, 1))
@@ -180,7 +179,7 @@ def test_half_precision_that_answers_as_fp32_did_is_served(
 
 @pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
 def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
-    exported: tuple[Path, type[AnyPipeline]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    exported: tuple[Path, type[Pipeline]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, task = exported
     folder = shutil.copytree(source, tmp_path / "export")
@@ -210,7 +209,7 @@ def test_where_a_gpu_fails_while_the_model_is_loaded_the_cpu_serves(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(TorchModel, "_queued", fail)
+    monkeypatch.setattr(TorchModel, "_queue", fail)
     pipeline, file = load_checked(ClassificationPipeline, tiny_export, model_file=MODEL_FILE, device="cpu")
     assert (file, type(pipeline.model)) == (MODEL_FILE, OnnxModel)
     [record] = caplog.records
@@ -222,12 +221,12 @@ def test_of_a_model_that_failed_nothing_stays_in_memory(tiny_export: Path, monke
     networks: list[weakref.ref[Any]] = []
     left: list[Any] = []
 
-    def fail(pipeline: AnyPipeline, *args: Any) -> None:
+    def fail(pipeline: Pipeline, *args: Any) -> None:
         if isinstance(pipeline.model, TorchModel):
             networks.append(weakref.ref(pipeline.model._network))
             raise RuntimeError("CUDA error")
 
-    monkeypatch.setattr(fallback, "_fault", fail)
+    monkeypatch.setattr(fallback, "_golden_problem", fail)
     monkeypatch.setattr(torch_model, "free_memory", lambda: left.append(networks[0]()))
     assert load_checked(ClassificationPipeline, tiny_export, model_file=MODEL_FILE, device="cpu")[1] == MODEL_FILE
     assert left == [None]
@@ -236,18 +235,22 @@ def test_of_a_model_that_failed_nothing_stays_in_memory(tiny_export: Path, monke
 def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_not(
     model: TorchModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from handlers.batch import BatchService
+    from handlers.batch import INFERENCE_FAILED, BatchService, Exchange
+    from handlers.request import Request
 
     def broken(*args: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    pipeline = SimpleNamespace(model=model, least_rows=lambda request: 1, encode_request=broken)
+    pipeline = SimpleNamespace(model=model, estimate_rows=lambda request: 1, encode=broken)
     service = BatchService(pipeline, new_context(), 2048)
-    assert service._answered(["request"], 0.0)[0][0].code == "inference_failed"
+    exchange = Exchange()
+    exchange.request = Request(["text"], many=False)
+    service._answer([exchange], 0.0)
+    assert exchange.error is INFERENCE_FAILED
     monkeypatch.setattr(torch.cuda, "synchronize", broken)
     model._device = torch.device("cuda:0")
     with pytest.raises(SystemExit, match="CUDA has failed on cuda:0: CUDA error: an illegal"):
-        service._answered(["request"], 0.0)
+        service._answer([exchange], 0.0)
 
 
 def test_a_worker_takes_the_gpu_it_was_given_if_torch_can_use_it(

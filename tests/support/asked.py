@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
-from handlers.request.question import parse_question
 from tests.support.tiny_export import SENTENCES
 
 Request = dict[str, Any]
@@ -18,7 +17,7 @@ def ask(pipeline: QuestionAnsweringPipeline, question: str, context: str, **opti
 
 
 def windows_of(pipeline: QuestionAnsweringPipeline, request: Request) -> int:
-    return len(pipeline.encode([parse_question(request)]).rows)
+    return len(pipeline.encode(pipeline.parse(request)).rows)
 
 
 def assert_consistent(answer: dict[str, Any], context: str) -> None:

@@ -84,14 +84,14 @@ def finish_tiny_export(
     name: str,
     task: str,
     task_metadata: dict[str, Any],
-    pipeline: type[Pipeline[Any, Any, Any]],
+    pipeline_class: type[Pipeline],
     requests: Any,
 ) -> Path:
     """Add the golden requests and the metadata."""
     metadata = files.model_metadata(name=name, version="1.0", task=task, backbone="random", task_metadata=task_metadata)
     metadata["created"] = "2024-01-02T03:04:05+00:00"
     files.write_metadata(folder, metadata)
-    files.write_golden(folder, pipeline, requests)
+    files.write_golden(folder, pipeline_class, requests)
     files.write_metadata(folder, metadata)
     return folder
 

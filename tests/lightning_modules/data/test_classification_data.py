@@ -196,7 +196,7 @@ def test_wrong_settings_of_the_generator_are_refused(wrong: dict[str, Any]) -> N
 
 def test_texts_are_tokenised_once_and_then_read_from_the_cache(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first = module().tokenised["train"][0]
-    monkeypatch.setattr("handlers.text.tokenization.TextEncoder.encode", None)
+    monkeypatch.setattr("handlers.text.tokenization.TextTokenizer.tokenize", None)
     assert module().tokenised["train"][0] == first
 
 

@@ -14,14 +14,14 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.text.windows import Tokens, WindowEncoder
+from handlers.text.windows import Tokens, WindowTokenizer
 from lightning_modules.data.question_windows import answer_positions, collate, window_rows
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
 from tests.support.tiny_export import tiny_tokenizer
 
 PLACES = ["paris", "oslo", "rome", "lima", "cairo", "quito"]
-ENCODER = WindowEncoder(tiny_tokenizer().to_str(), max_length=24, doc_stride=6, max_question_length=8)
+TOKENIZER = WindowTokenizer(tiny_tokenizer().to_str(), max_length=24, doc_stride=6, max_question_length=8)
 
 
 def write_squad(path: Path, articles: int = 6, words: int = 8) -> Path:
@@ -50,8 +50,8 @@ def question_data(tmp_path: Path, backbone: Path, **more: Any) -> QuestionData:
 def test_a_window_that_holds_the_answer_points_to_its_characters(context: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(context) - 1))
     text = context[start : data.draw(st.integers(start + 1, len(context)))]
-    question, tokens = ENCODER.tokenise(["where is it?", context])
-    windows = ENCODER.windows(question, tokens)
+    question, tokens = TOKENIZER.tokenize(["where is it?", context])
+    windows = TOKENIZER.windows(question, tokens)
     answers = {"text": [text], "answer_start": [start]}
     touched = [offsets for offsets in tokens.offsets if offsets[0] < start + len(text) and offsets[1] > start]
     for window, (first, last) in zip(windows, answer_positions(windows, tokens, 6, answers), strict=True):
@@ -65,8 +65,8 @@ def test_a_window_that_holds_the_answer_points_to_its_characters(context: str, d
 
 def test_a_long_context_becomes_windows_that_share_tokens_and_end_with_the_context() -> None:
     context = " ".join(f"{i}" for i in range(60))
-    question, tokens = ENCODER.tokenise(["what is it", context])
-    windows = ENCODER.windows(question, tokens)
+    question, tokens = TOKENIZER.tokenize(["what is it", context])
+    windows = TOKENIZER.windows(question, tokens)
     assert all(len(window.ids) == 24 for window in windows[:-1])
     for left, right in pairwise(windows):
         assert left.offsets[-6:] == right.offsets[:6]
@@ -272,12 +272,12 @@ def test_a_validation_batch_has_short_questions_however_long_the_contexts(tmp_pa
     assert [set(batch["question"].tolist()) for batch in alone.val_dataloader()] == [{i} for i in range(12)]
 
 
-class RecordingEncoder(WindowEncoder):
-    """Keeps how many texts and characters were tokenised at once."""
+class RecordingTokenizer(WindowTokenizer):
+    """Keeps how many texts and characters were tokenized at once."""
 
-    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         self.most = max(getattr(self, "most", 0), sum(map(len, texts)))
-        return super().tokenise(texts)
+        return super().tokenize(texts)
 
 
 def test_few_long_contexts_are_made_into_windows_at_once(
@@ -286,7 +286,7 @@ def test_few_long_contexts_are_made_into_windows_at_once(
     monkeypatch.setattr("lightning_modules.data.question_windows.MOST_CHARACTERS", 3000)
     long = write_squad(tmp_path / "long.json", words=40)  # 1,300 characters each
     rows = question_data(tmp_path, tiny_backbone, val_file=str(long)).parts["val"].rows
-    encoder = RecordingEncoder(tiny_tokenizer().to_str(), 33, 8, 10)
-    windows = window_rows(rows, encoder, "")
-    assert encoder.most <= 3000
+    tokenizer = RecordingTokenizer(tiny_tokenizer().to_str(), 33, 8, 10)
+    windows = window_rows(rows, tokenizer, "")
+    assert tokenizer.most <= 3000
     assert windows["question"][-1] == 11

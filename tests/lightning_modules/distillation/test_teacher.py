@@ -10,7 +10,7 @@ import torch
 from lightning import Trainer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from handlers.text.tokenization import TextEncoder
+from handlers.text.tokenization import TextTokenizer
 from lightning_modules.comparison.figures import judged
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation import teacher_logits
@@ -67,7 +67,7 @@ def write_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
 def fresh(teacher: Checkpoint, data: ClassificationData) -> np.ndarray:
     """What the teacher answers now, in the data's order."""
     texts = list(data.tables["train"].rows["text"])
-    rows = [row.ids for row in TextEncoder(teacher.tokenizer_json, data.max_length).encode(texts)]
+    rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, data.max_length).tokenize(texts)]
     answers = np.stack(torch_outputs(teacher.network, rows)["logits"])
     return answers[:, [teacher.labels.index(label) for label in data.labels]]
 
@@ -158,7 +158,7 @@ def test_a_checkpoint_is_exported_for_the_comparison_and_answers_by_label_names(
     folder = export_checkpoint(teacher, tmp_path / "teacher", data.max_length)
     assert parameters(folder) == sum(parameter.numel() for parameter in teacher.network.parameters())
     test = data.tables["test"].rows
-    rows = [row.ids for row in TextEncoder(teacher.tokenizer_json, 16).encode(list(test["text"]))]
+    rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, 16).tokenize(list(test["text"]))]
     answers = [LABELS[logits.argmax()] for logits in torch_outputs(teacher.network, rows)["logits"]]
     right = np.mean([answer == label for answer, label in zip(answers, test["label"], strict=True)])
     assert judged(folder, data)["fp32"]["accuracy"] == pytest.approx(right)

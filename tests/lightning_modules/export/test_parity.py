@@ -10,9 +10,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from handlers.model import OnnxModel
+from handlers.model import Limits, OnnxModel
 from handlers.pipelines.classification import ClassificationPipeline
-from handlers.text.packing import Limits
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.export import files, int8
@@ -59,7 +58,7 @@ def test_int8_is_smaller_and_close(tiny_export: Path) -> None:
     sizes = [(tiny_export / file).stat().st_size for file in (files.FP32, files.INT8)]
     assert sizes[1] < sizes[0]
     pipelines = [ClassificationPipeline.load(tiny_export, model_file=file) for file in (files.FP32, files.INT8)]
-    rows = [row.ids for row in pipelines[0].encoder.encode(["translate this", "write a python function"])]
+    rows = [row.ids for row in pipelines[0].tokenizer.tokenize(["translate this", "write a python function"])]
     fp32, int8 = (onnx_outputs(pipeline, rows)["logits"] for pipeline in pipelines)
     assert 0 < np.abs(fp32 - int8).max() < 0.5
 

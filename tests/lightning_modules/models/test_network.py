@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModel, BertConfig, BertModel
 
-from handlers.text.tokenization import TextEncoder
+from handlers.text.tokenization import TextTokenizer
 from lightning_modules.errors import UserError
 from lightning_modules.labels import IGNORED
 from lightning_modules.models.backbones import encoder_layers, load_encoder
@@ -18,10 +18,10 @@ from lightning_modules.pretrained import embedded_folder, load_tokenizer_json
 
 def test_the_embedded_encoder_gives_the_original_hidden_states() -> None:
     texts = ["translate this into French", "a much longer sentence with several words in it"]
-    encoder = TextEncoder(load_tokenizer_json("embedded"), 32)
+    tokenizer = TextTokenizer(load_tokenizer_json("embedded"), 32)
     original = AutoModel.from_pretrained(embedded_folder()).eval()
     converted = load_encoder("embedded")
-    for row in encoder.encode(texts):
+    for row in tokenizer.tokenize(texts):
         ids = torch.tensor([row.ids])
         mask = torch.ones_like(ids)
         with torch.inference_mode():

@@ -114,7 +114,7 @@ def test_transformers_loads_the_export_and_marks_the_same_span(run: Path) -> Non
     with torch.inference_mode():
         outputs = model(**encoded)
     pipeline = QuestionAnsweringPipeline.load(run / "export", model_file="model.onnx")
-    logits, _ = pipeline.logits([encoded["input_ids"][0].tolist()])
+    logits, _ = pipeline.run([encoded["input_ids"][0].tolist()])
     torch.testing.assert_close(outputs.start_logits[0], torch.tensor(logits["start_logits"][0]), atol=1e-4, rtol=0)
     torch.testing.assert_close(outputs.end_logits[0], torch.tensor(logits["end_logits"][0]), atol=1e-4, rtol=0)
 
