@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from archives.errors import ServerError
-from archives.serving import ports, processes, record
+from archives.serving import ports, record
 from archives.serving.java import find_java, java_command
 from archives.serving.readiness import wait_until_ready
 from archives.serving.record import Server
 from archives.serving.settings import Settings, properties
+from archives.serving.stop import end_tree
 from archives.store import StoredModel
 
 # Bytes of the path of the temporary folder, in which workers listen on Unix sockets `.ts.sock.9000`: the system allows
@@ -60,7 +61,7 @@ def start(
         server.save()
         wait_until_ready(server, models, lambda: process.poll() is None, timeout, report)
     except BaseException:
-        processes.end_tree(process.pid)
+        end_tree(process.pid)
         process.wait()
         record.remove_files(folder, temporary)
         raise

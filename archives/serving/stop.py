@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 import requests
 
 from archives.errors import ServerError
-from archives.serving import management, processes, record, tokens
+from archives.serving import management, record, tokens
 from archives.serving.record import Server
 from archives.serving.settings import DRAIN_SECONDS
 
 POLL_SECONDS = 0.25
+END_POLL_SECONDS = 0.05
 
 
 def find_stoppable(port: int | None, servers: Path) -> Server:
@@ -40,7 +41,7 @@ def stop(server: Server, *, drain: float = DRAIN_SECONDS, report: Callable[[str]
         return
     if not wait_until_idle(server, drain):
         report(f"still busy after {drain:g} s of waiting: stopping anyway")
-    processes.end_tree(server.pid)
+    end_tree(server.pid)
     record.remove_files(server.folder, server.temporary)
     report(f"stopped the server of port {server.port}")
 
@@ -62,6 +63,30 @@ def wait_until_idle(server: Server, timeout: float) -> bool:
                 return True
             before = now
     return False
+
+
+def end_tree(pid: int, timeout: float = 15) -> None:
+    """End a process and everything below it: TERM to the top, KILL for what is left after `timeout` seconds."""
+    try:
+        top = psutil.Process(pid)
+        tree = [top, *top.children(recursive=True)]
+        top.terminate()
+    except psutil.NoSuchProcess:
+        return
+    if _wait(tree, timeout):
+        return
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _wait(tree, timeout)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Return whether a process has ended; one that nobody waited for counts: it holds neither memory nor ports."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _has_queue(session: requests.Session, server: Server) -> bool:
@@ -96,3 +121,12 @@ def _workers(server: Server) -> list[psutil.Process]:
         return psutil.Process(server.pid).children(recursive=True)
     except psutil.Error:
         return []
+
+
+def _wait(processes: Sequence[psutil.Process], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not all(is_gone(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(END_POLL_SECONDS)
+    return True

@@ -18,8 +18,9 @@ import psutil
 import pytest
 import requests
 
-from archives.serving import ports, processes, record, tokens
+from archives.serving import ports, record, tokens
 from archives.serving.record import Server
+from archives.serving.stop import is_gone
 from tests.support.mini_archive import CONFIG, write_archive
 from tests.support.served import MODEL, Served, archives
 
@@ -231,7 +232,7 @@ def test_term_lets_the_request_in_flight_finish(foreground: tuple[subprocess.Pop
     assert answers[0].json() == {"label": "slow", "score": 1.0}
     assert process.wait(timeout=60) == 0
     assert not record.is_running(server)
-    assert all(processes.is_gone(worker) for worker in workers)
+    assert all(is_gone(worker) for worker in workers)
     assert all(ports.is_free(server.host, port) for port in server.all_ports)
     assert not server.key_file.exists()
     assert not server.temporary.exists()
