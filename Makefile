@@ -78,7 +78,7 @@ train: setup ## train, evaluate, export [TASK=intent NAME= ARGS=]
 	$(RUN) -m lightning_modules train $(TASK) $(call option,--name,$(NAME)) $(ARGS)
 
 .PHONY: compare
-compare: setup ## put models side by side: MODELS="intent student" [FILE=]
+compare: setup ## compare models: MODELS="intent student" [FILE=]
 	@$(call need,MODELS,MODELS="intent student")
 	$(RUN) -m lightning_modules compare --models $(MODELS) $(call option,--file,$(FILE)) $(ARGS)
 
@@ -128,12 +128,12 @@ token: ## print the header with the key [KIND=management PORT=]
 	$(RUN) -m archives token --kind $(KIND) $(port)
 
 .PHONY: loadtest
-loadtest: setup ## load-test a model [MODEL= USERS=|RATE= DURATION= SHAPE=]
+loadtest: setup ## load-test a model [MODEL= USERS= RATE= SHAPE= …]
 	@$(RUN) -m loadtest --model $(MODEL) $(if $(RATE),--rate $(RATE),--users $(USERS)) $(call option,--duration,$(DURATION)) \
 	  --shape $(SHAPE) $(port) $(ARGS)
 
 .PHONY: slo
-slo: setup ## find the highest rate within a latency [MODEL= P99=100ms]
+slo: setup ## find the highest rate within a latency [MODEL= P99=]
 	@$(RUN) -m loadtest.slo --model $(MODEL) --p99 $(P99) $(port) $(ARGS)
 
 .PHONY: bench
@@ -158,7 +158,7 @@ lint: setup ## check with ruff and mypy, and actionlint where it is
 	if command -v actionlint > /dev/null; then actionlint; fi
 
 .PHONY: clean
-clean: ## remove generated data and caches; runs and archives stay
+clean: ## remove generated data and caches; runs, archives stay
 	@for path in data/intent data/qa data/sentiment build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache; do
 	  if [ -e $$path ]; then rm -rf $$path; echo "removed $$path"; fi
 	done
