@@ -1,8 +1,4 @@
-"""Synthetic data, the same bytes for the same seed: `intents` and `sentiment` to classify, `questions` to answer.
+"""Generate synthetic data: `intents` and `sentiment` to classify, `questions` to answer; a seed repeats its bytes.
 
-python -m lightning_modules.synthetic intents --out data/intent --examples-per-intent 500 --edge-cases 1000 --seed 0
-python -m lightning_modules.synthetic questions --out data/qa --passages 440 --seed 0
-python -m lightning_modules.synthetic sentiment --out data/sentiment --examples 4000 --seed 0
-
-The wording lives in `templates/`, the code only combines it.
+The wording lives in `templates/`, the code only combines it. Commands are in `__main__.py`.
 """

@@ -1,4 +1,4 @@
-"""What the generators of labelled texts share: their settings' shape, and the files that they write."""
+"""Write generated labelled texts as CSV files, the same for every generator of them."""
 
 import csv
 import io
@@ -12,27 +12,27 @@ from lightning_modules.text_files import write_if_changed
 
 
 class SyntheticTexts(ABC):
-    """Settings of one generator; its files have a column `text` and those named here."""
+    """Settings of one generator; its files have a column `text` and the columns named here."""
 
     label_column: ClassVar[str]
     complexity_column: ClassVar[str | None] = None
 
     @abstractmethod
     def write(self) -> dict[str, str]:
-        """Writes the files and returns their paths by part."""
+        """Write the files and return their paths by split."""
 
 
-def write_parts(folder: Path, parts: Mapping[str, Sequence[object]], columns: Sequence[str]) -> dict[str, str]:
-    """A CSV file for each part with these attributes of its rows, UTF-8, LF; their paths by part."""
+def write_splits(folder: Path, splits: Mapping[str, Sequence[object]], columns: Sequence[str]) -> dict[str, str]:
+    """Write the attributes `columns` of each split's rows as CSV (UTF-8, LF), and return the paths by split."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {part: folder / f"{part}.csv" for part in parts}
-    for part, rows in parts.items():
-        write_if_changed(paths[part], _csv([columns, *([getattr(row, name) for name in columns] for row in rows)]))
-    return {part: str(path) for part, path in paths.items()}
+    paths = {split: folder / f"{split}.csv" for split in splits}
+    for split, rows in splits.items():
+        write_if_changed(paths[split], _csv([columns, *([getattr(row, name) for name in columns] for row in rows)]))
+    return {split: str(path) for split, path in paths.items()}
 
 
 def is_new(text: str, seen: set[str]) -> bool:
-    """Whether a text differs from all before it by more than case and spacing; remembers it."""
+    """Tell whether a text differs from all in `seen` by more than case and spacing, and add it to them."""
     key = fold(text)
     if key in seen:
         return False

@@ -1,8 +1,8 @@
-"""Passages with questions, in SQuAD's JSON, split by passage template, with names and numbers of each part's own.
+"""Generate passages with questions in SQuAD's JSON, split by passage template, name and number.
 
 The wording lives in `templates/questions/*.yaml`: the templates, and `names.yaml`; the code only combines it.
 """
 
-from lightning_modules.synthetic.questions.files import SyntheticQuestions
+from lightning_modules.synthetic.questions.generator import SyntheticQuestions
 
 __all__ = ["SyntheticQuestions"]

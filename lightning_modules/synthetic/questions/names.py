@@ -1,4 +1,4 @@
-"""Names and numbers, drawn from pools that the three parts do not share.
+"""Draw names and numbers from pools that the three splits do not share.
 
 A pattern such as `the {town} Works` or `{number 120-900} miles` is filled with other patterns, names and numbers:
 
@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.draws import Draws
-from lightning_modules.synthetic.splits import deal
+from lightning_modules.synthetic.draws import Draws, deal
 
 SLOT = re.compile(r"\{([^{}]*)\}")
 SIDES = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
@@ -28,14 +27,14 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 
-HELD_OUT = 0.2  # of every dealt list, for validation and again for test
-# A number belongs to the part at its remainder by 9, so that none occurs in two.
-PARTS_BY_REMAINDER = ("train", "train", "val", "train", "train", "test", "train", "val", "test")
+HELD_OUT = 0.2  # share of every dealt list for validation, and again for test
+# The split that a number belongs to, by its remainder by 9, so that none occurs in two.
+SPLIT_BY_REMAINDER = ("train", "train", "val", "train", "train", "test", "train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Names:
-    """What names.yaml holds: `dealt` lists, which the parts divide, `shared` lists, and `kinds`, which are patterns."""
+    """The lists of names.yaml: `dealt` to the splits, `shared` by them, and `kinds`, whose entries are patterns."""
 
     dealt: Mapping[str, tuple[str, ...]]
     shared: Mapping[str, tuple[str, ...]]
@@ -45,14 +44,14 @@ class Names:
         return kind in self.dealt or kind in self.shared or kind in self.kinds
 
     def of_split(self, split: str, seed: int) -> "Names":
-        """With only that part's share of every dealt list."""
+        """Return the names with only that split's share of every dealt list."""
         dealt = {name: deal(items, HELD_OUT, Draws(seed, "names", name))[split] for name, items in self.dealt.items()}
         return Names(dealt, self.shared, self.kinds)
 
 
 @dataclass
 class Filler:
-    """Fills patterns for one context: no name and no number twice while there are others."""
+    """Fill patterns for one context, without repeating a name or number while there are others."""
 
     names: Names
     split: str
@@ -90,18 +89,18 @@ class Filler:
         return self._free(low, high, step, AS_TEXT[slot["kind"]])
 
     def _free(self, low: int, high: int, step: int, as_text: Callable[[int], str]) -> str:
-        """A number of this part's from low to high as text, one that has not been drawn before if there is any."""
-        own = [n for n in range(-(-low // step) * step, high + 1, step) if part_of(n) == self.split]
-        if not own:
+        """Return a number of this split from low to high as text, preferably one that was not drawn before."""
+        numbers = [n for n in range(-(-low // step) * step, high + 1, step) if split_of(n) == self.split]
+        if not numbers:
             raise UserError(f"no number from {low} to {high} is {self.split}'s: give the template a wider range")
-        texts = [as_text(n) for n in own]
+        texts = [as_text(n) for n in numbers]
         text = self.draws.choice([text for text in texts if text not in self.taken] or texts)
         self.taken.add(text)
         return text
 
 
-def part_of(number: int) -> str:
-    return PARTS_BY_REMAINDER[number % len(PARTS_BY_REMAINDER)]
+def split_of(number: int) -> str:
+    return SPLIT_BY_REMAINDER[number % len(SPLIT_BY_REMAINDER)]
 
 
 def choose_sides(text: str, draws: Draws) -> str:
@@ -109,7 +108,7 @@ def choose_sides(text: str, draws: Draws) -> str:
 
 
 def slots_of(text: str) -> list[str]:
-    """The names of all slots; of a number that stands in relation to a value, that value."""
+    """Return the names of all slots; for a number that counts from a value, the name of that value."""
     names = []
     for slot in SLOT.findall(text):
         number = NUMBER.fullmatch(slot)
@@ -121,16 +120,16 @@ def slots_of(text: str) -> list[str]:
 
 
 def is_wide(slot: str) -> bool:
-    """Whether a number's range surely holds numbers of every part; other slots are."""
+    """Tell whether a number's range is sure to hold numbers of every split; other slots always are wide."""
     number = NUMBER.fullmatch(slot)
     if number is None:
         return True
-    each = {"decimal": 10, "time": 12}.get(number["kind"], 1)
-    return (int(number["high"]) - int(number["low"])) * each >= len(PARTS_BY_REMAINDER) * int(number["step"] or 1)
+    per_unit = {"decimal": 10, "time": 12}.get(number["kind"], 1)
+    return (int(number["high"]) - int(number["low"])) * per_unit >= len(SPLIT_BY_REMAINDER) * int(number["step"] or 1)
 
 
 def year_of(value: str) -> int:
-    """The year that a value such as `14 May 1893` ends in."""
+    """Return the year that a value such as `14 May 1893` ends in."""
     return int(value[-4:])
 
 

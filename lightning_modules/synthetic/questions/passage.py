@@ -1,16 +1,17 @@
-"""Renders one passage and its questions, with the exact place of every answer."""
+"""Render one passage and its questions, with the exact place of every answer."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lightning_modules.synthetic.draws import Draws
+from lightning_modules.synthetic.library import capitalised
 from lightning_modules.synthetic.questions.names import SLOT, Filler, choose_sides
 from lightning_modules.synthetic.questions.templates import Template
 
-FEWEST, MOST = 3, 6  # questions of a passage
-MOST_ASIDES = 2
-GAP = "\n"  # between the passages of a long context
+MIN_QUESTIONS, MAX_QUESTIONS = 3, 6  # questions of a passage
+MAX_ASIDES = 2
+GAP = "\n"  # separates the passages of a long context
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,19 @@ class Passage:
 
     @property
     def is_clear(self) -> bool:
-        """Whether every answer stands in the context once, so that no other place could be meant."""
+        """Tell whether every answer stands in the context once, so that no other place could be meant."""
         return all(occurrences(question.answer, self.context) == 1 for question in self.questions)
 
 
 @dataclass
 class Text:
-    """A text that grows, and where in it the values stand."""
+    """A text that grows, with the start of every value in it, in characters."""
 
     text: str = ""
     starts: dict[str, int] = field(default_factory=dict)
 
     def add(self, wording: str, values: Mapping[str, str]) -> None:
-        """Adds a sentence; a value that opens one gets a capital."""
+        """Add a sentence; a value that opens one gets a capital."""
         self.text += " " if self.text else ""
         position = 0
         for match in SLOT.finditer(wording):
@@ -57,8 +58,8 @@ class Text:
             position = match.end()
         self.text += wording[position:]
 
-    def tells(self, wording: str) -> bool:
-        """Whether every value of a question stands in the text too."""
+    def holds(self, wording: str) -> bool:
+        """Tell whether every value that a question mentions stands in the text."""
         return all(slot.removesuffix(".last") in self.starts for slot in SLOT.findall(wording))
 
 
@@ -71,11 +72,13 @@ def render(template: Template, filler: Filler, id_prefix: str) -> Passage:
     for wording in _wordings(template, draws):
         text.add(choose_sides(wording, draws), values)
     questions = []
-    for answer in draws.sample(sorted(set(template.questions) & set(text.starts)), draws.between(FEWEST, MOST)):
-        told = [wording for wording in template.questions[answer] if text.tells(wording)]
-        if not told:
+    for answer in draws.sample(
+        sorted(set(template.questions) & set(text.starts)), draws.between(MIN_QUESTIONS, MAX_QUESTIONS)
+    ):
+        answerable = [wording for wording in template.questions[answer] if text.holds(wording)]
+        if not answerable:
             continue
-        wording, start = draws.choice(told), text.starts[answer]
+        wording, start = draws.choice(answerable), text.starts[answer]
         questions.append(
             Question(
                 id=f"{id_prefix}-{answer}",
@@ -89,7 +92,7 @@ def render(template: Template, filler: Filler, id_prefix: str) -> Passage:
 
 
 def among(passage: Passage, others: Sequence[Passage], position: int) -> Passage:
-    """A passage in a longer context, with those questions that say what they are about."""
+    """Return the passage in a longer context, with those of its questions that name their subject."""
     before = GAP.join(other.context for other in others[:position])
     shift = len(before) + len(GAP) if before else 0
     parts = [*others[:position], passage, *others[position:]]
@@ -113,15 +116,11 @@ def occurrences(phrase: str, text: str) -> int:
     return len(re.findall(r"(?<!\w)" + re.escape(phrase) + r"(?!\w)", text, re.IGNORECASE))
 
 
-def capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _wordings(template: Template, draws: Draws) -> list[str]:
-    """The opening, then wordings of some of the blocks and some asides; a told story loses its end, not its middle."""
-    count = draws.between(min(FEWEST, len(template.body)), len(template.body))
+    """Draw the opening, some blocks and some asides; where blocks stand in order, the last ones are left out."""
+    count = draws.between(min(MIN_QUESTIONS, len(template.body)), len(template.body))
     blocks = template.body[:count] if template.in_order else draws.sample(template.body, count)
     body = [draws.choice(block) for block in blocks]
-    for aside in draws.sample(template.asides, draws.between(0, MOST_ASIDES)):
+    for aside in draws.sample(template.asides, draws.between(0, MAX_ASIDES)):
         body.insert(draws.between(0, len(body)), aside)
     return [draws.choice(template.opening), *body]

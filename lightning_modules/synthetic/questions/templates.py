@@ -1,4 +1,4 @@
-"""The template library: reads `templates/questions/*.yaml` and refuses every mistake in it.
+"""Read the passage templates of `templates/questions/*.yaml`, and refuse every mistake in them.
 
 A file holds passage templates by name; `names.yaml` beside them holds the names. A block of text holds one wording a
 line, and one of them is drawn. A template has
@@ -29,7 +29,7 @@ from lightning_modules.synthetic.questions.names import NUMBER, SLOT, Names, is_
 TEMPLATES = Path(__file__).parent.parent / "templates" / "questions"
 NAMES = "names.yaml"
 KEYS = {"title", "values", "opening", "body", "in_order", "asides", "questions"}
-FEWEST_QUESTIONS = 3
+MIN_QUESTIONS = 3
 ENDS_IN_YEAR = re.compile(r"\{(?:year|date) [^{}]*\}$")
 
 Wordings = tuple[str, ...]
@@ -48,7 +48,7 @@ class Template:
 
     @property
     def blocks(self) -> tuple[Wordings, ...]:
-        """All that a passage always holds."""
+        """Return the opening and the body: all that questions can be answered from."""
         return (self.opening, *self.body)
 
 
@@ -59,25 +59,25 @@ class Library:
 
 
 def load_library(folder: Path = TEMPLATES) -> Library:
-    """All templates of a folder, by name, and its names.
+    """Read all templates of a folder, and its names.
 
     Raises:
         UserError: a file or a template is not as described above.
     """
     names = load_names(folder / NAMES)
-    found: dict[str, Template] = {}
+    templates: dict[str, Template] = {}
     for path in sorted(folder.glob("*.yaml")):
         if path.name == NAMES:
             continue
         for name, raw in _read(path).items():
-            if name in found:
+            if name in templates:
                 raise UserError(f"{path}: a template {name!r} stands in another file already")
             try:
-                found[name] = _template(name, raw)
-                _check(found[name], names)
+                templates[name] = _template(name, raw)
+                _check(templates[name], names)
             except _Mistake as mistake:
                 raise UserError(f"{path}: template {name!r}: {mistake}") from mistake
-    return Library(tuple(found[name] for name in sorted(found)), names)
+    return Library(tuple(templates[name] for name in sorted(templates)), names)
 
 
 def load_names(path: Path) -> Names:
@@ -96,7 +96,7 @@ def load_names(path: Path) -> Names:
 
 
 class _Mistake(Exception):
-    """In one template, told without the name of the file."""
+    """A mistake in one template; the message lacks the name of the file."""
 
 
 def _template(name: str, raw: Any) -> Template:
@@ -138,14 +138,14 @@ def _check(template: Template, names: Names) -> None:
     inside = (slot for patterns in template.values.values() for pattern in patterns for slot in slots_of(pattern))
     if unused := sorted(declared - {*used, *inside}):
         raise _Mistake(f"values.{unused[0]} is used nowhere")
-    if len(template.questions) < FEWEST_QUESTIONS:
-        raise _Mistake(f"questions ask for {len(template.questions)} values: {FEWEST_QUESTIONS} at least")
+    if len(template.questions) < MIN_QUESTIONS:
+        raise _Mistake(f"questions ask for {len(template.questions)} values: {MIN_QUESTIONS} at least")
 
 
 def _check_numbers(template: Template, value: str) -> None:
     for slot in (slot for pattern in template.values[value] for slot in SLOT.findall(pattern)):
         if not is_wide(slot):
-            raise _Mistake(f"values.{value}: {{{slot}}} is too narrow for numbers of each part's own")
+            raise _Mistake(f"values.{value}: {{{slot}}} is too narrow for numbers of every split")
         number = NUMBER.fullmatch(slot)
         base = template.values.get(number["after"], ()) if number and number["after"] else ()
         if not all(ENDS_IN_YEAR.search(pattern) for pattern in base):
@@ -167,8 +167,8 @@ def _check_questions(template: Template) -> None:
                 raise _Mistake(
                     f"questions.{answer}: {slot} stands {wording.count(slot)} times in {wording!r}: not once"
                 )
-        if own := [wording for wording in wordings if slot in wording]:
-            raise _Mistake(f"questions.{answer}: the answer stands in its question {own[0]!r}")
+        if revealing := [wording for wording in wordings if slot in wording]:
+            raise _Mistake(f"questions.{answer}: the answer stands in its question {revealing[0]!r}")
     asked = [wording for wordings in template.questions.values() for wording in wordings]
     if twice := [wording for wording, count in Counter(asked).items() if count > 1]:
         raise _Mistake(f"questions: {twice[0]!r} stands twice")
@@ -195,7 +195,7 @@ def _require_known(where: str, wordings: Wordings, known: Callable[[str], bool])
 def _forbid_numbers(where: str, wordings: Wordings) -> None:
     for wording in wordings:
         if any(character.isdigit() for character in SLOT.sub("", wording)):
-            raise _Mistake(f"{where}: a number is written out in {wording!r}: make it a value, so that parts differ")
+            raise _Mistake(f"{where}: a number is written out in {wording!r}: make it a value, so that splits differ")
 
 
 def _lines(where: str, block: Any) -> Wordings:
@@ -216,7 +216,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would keep the second."""
+    """Refuse a key that stands twice, of which YAML would keep the second."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys: Iterator[Any] = (self.construct_object(key, deep=True) for key, _ in node.value)

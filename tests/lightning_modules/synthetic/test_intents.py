@@ -9,11 +9,10 @@ import pytest
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.synthetic.__main__ import main
-from lightning_modules.synthetic.intents.edges import KINDS
-from lightning_modules.synthetic.intents.generate import Row, generate
-from lightning_modules.synthetic.intents.library import INTENTS, load_library, split_library
-from lightning_modules.synthetic.intents.render import SLOT
-from lightning_modules.synthetic.splits import SPLITS
+from lightning_modules.synthetic.draws import SPLITS
+from lightning_modules.synthetic.intents.edge_cases import KINDS
+from lightning_modules.synthetic.intents.generator import INTENTS, TEMPLATES, Row, generate
+from lightning_modules.synthetic.library import SLOT, load_library, split_library
 
 Splits = dict[str, list[Row]]
 SMALL = ("--examples-per-intent", "20", "--edge-cases", "100", "--seed", "7", "--augment", "0.1")
@@ -53,13 +52,13 @@ def test_texts_are_unique_and_complete(full: Splits) -> None:
     texts = [row.text for rows in full.values() for row in rows]
     assert len({text.casefold() for text in texts}) == len(texts)
     # a slot that is left over names a filler list
-    lists = "|".join(name.split(".")[-1] for name in load_library())
+    lists = "|".join(name.split(".")[-1] for name in load_library(TEMPLATES))
     assert not [text for text in texts if re.search(r"\{(" + lists + r"|aside|request)\d?\}|\{\d+-\d+\}", text)]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_splits_share_no_wording(seed: int) -> None:
-    library = load_library()
+    library = load_library(TEMPLATES)
     parts = split_library(library, seed)
     for name, pool in library.items():
         assert sorted(pool) == sorted(family for split in SPLITS for family in parts[split][name])
@@ -92,7 +91,7 @@ def test_no_filler_of_one_split_occurs_in_the_text_of_an_earlier_one(full: Split
 
 def test_no_filler_stands_inside_another_entry() -> None:
     """Otherwise a phrase dealt to test could reach training inside a longer one."""
-    library = load_library()
+    library = load_library(TEMPLATES)
     entries = Counter(wording.casefold() for pool in library.values() for family in pool for wording in family)
     assert not [entry for entry, number in entries.items() if number > 1]
     corpus = "\n".join(entries)
@@ -108,7 +107,7 @@ def occurs(phrase: str, corpus: str, times: int = 1) -> bool:
 
 
 def test_every_slot_has_its_list() -> None:
-    library = load_library()
+    library = load_library(TEMPLATES)
     for name, pool in library.items():
         if name.startswith("shared.fillers."):
             continue
@@ -120,7 +119,7 @@ def test_every_slot_has_its_list() -> None:
 
 
 def test_every_intent_has_families_enough() -> None:
-    library = load_library()
+    library = load_library(TEMPLATES)
     for intent in INTENTS:
         assert len(library[f"{intent}.families"]) >= 40
         assert all(len(family) >= 3 for family in library[f"{intent}.families"])
@@ -138,8 +137,8 @@ def test_augmentation_adds_to_training_only() -> None:
 
 
 def test_asking_for_too_much_says_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightning_modules.synthetic.intents.edges.LOTTERY", ("other_language",))
-    monkeypatch.setattr("lightning_modules.synthetic.intents.generate.LOTTERY", ("other_language",))
+    monkeypatch.setattr("lightning_modules.synthetic.intents.edge_cases.LOTTERY", ("other_language",))
+    monkeypatch.setattr("lightning_modules.synthetic.intents.generator.LOTTERY", ("other_language",))
     with pytest.raises(UserError, match="--edge-cases"):
         generate(0, 1000, seed=0)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lightning_modules.errors import UserError
-from lightning_modules.synthetic.questions.generate import generate
+from lightning_modules.synthetic.questions.generator import generate
 from lightning_modules.synthetic.questions.templates import Library, load_library
 
 NAMES = """

@@ -11,11 +11,11 @@ from archives.squad_metric import evaluate, normalise
 from lightning_modules.data.question_files import read_questions
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.__main__ import main
+from lightning_modules.synthetic.draws import SPLITS
 from lightning_modules.synthetic.questions import SyntheticQuestions
-from lightning_modules.synthetic.questions.generate import generate
+from lightning_modules.synthetic.questions.generator import generate
 from lightning_modules.synthetic.questions.passage import Passage, occurrences
 from lightning_modules.synthetic.questions.templates import load_library
-from lightning_modules.synthetic.splits import SPLITS
 
 Parts = dict[str, list[Passage]]
 DEFAULT = SyntheticQuestions()

@@ -10,9 +10,9 @@ import pytest
 
 from lightning_modules.evaluation.classification_metrics import baseline_metrics
 from lightning_modules.synthetic.__main__ import main
-from lightning_modules.synthetic.intents.library import load_library
-from lightning_modules.synthetic.sentiment.generate import KINDS, TEMPLATES, WORDS, Row, generate
-from lightning_modules.synthetic.splits import SPLITS
+from lightning_modules.synthetic.draws import SPLITS
+from lightning_modules.synthetic.library import load_library
+from lightning_modules.synthetic.sentiment import KINDS, SHARED_POOLS, TEMPLATES, Row, generate
 
 Splits = dict[str, list[Row]]
 SMALL_SHA256 = "ade1d2258619ac188fb140a5b3cf3e5c896fdf03bb4f4d71223a214c0ec875e9"
@@ -53,7 +53,7 @@ def test_texts_are_unique_and_complete(full: Splits) -> None:
 def test_no_template_that_made_a_review_made_one_of_another_split(seed: int) -> None:
     splits = generate(1000, seed)
     used = {
-        split: {entry for row in rows for entry in row.trace if not WORDS.fullmatch(entry.partition(": ")[0])}
+        split: {entry for row in rows for entry in row.trace if not SHARED_POOLS.fullmatch(entry.partition(": ")[0])}
         for split, rows in splits.items()
     }
     assert all(row.trace for rows in splits.values() for row in rows)

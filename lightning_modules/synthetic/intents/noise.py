@@ -1,4 +1,4 @@
-"""Surface noise that leaves intent and complexity alone: for edge cases, and for augmented training rows."""
+"""Add surface noise that leaves intent and complexity alone, for edge cases and for augmented training rows."""
 
 import re
 import string
@@ -12,12 +12,12 @@ POLITE_ENDS = (" Thanks a lot!", " Much appreciated.", " Thank you in advance.",
 
 
 def typos(text: str, draws: Draws, rate: float = 0.15) -> str:
-    """Misspell about that share of the longer words, at least one."""
+    """Misspell about the share `rate` of the words of four letters or more, at least one."""
     words = list(WORD.finditer(text))
     if not words:
         return text
-    hit = [word for word in words if draws.chance(rate)] or [draws.choice(words)]
-    for word in reversed(hit):  # from the end, so that earlier offsets stay true
+    chosen = [word for word in words if draws.chance(rate)] or [draws.choice(words)]
+    for word in reversed(chosen):  # from the end, so that earlier offsets stay true
         text = text[: word.start()] + _misspelt(word.group(), draws) + text[word.end() :]
     return text
 
@@ -31,8 +31,8 @@ def upper_case(text: str, draws: Draws) -> str:
 
 
 def without_punctuation(text: str, draws: Draws) -> str:
-    kept = text.translate(str.maketrans("", "", string.punctuation.replace("'", "")))
-    return " ".join(kept.split())
+    words = text.translate(str.maketrans("", "", string.punctuation.replace("'", "")))
+    return " ".join(words.split())
 
 
 def dropped_words(text: str, draws: Draws) -> str:
@@ -46,8 +46,8 @@ def polite(text: str, draws: Draws) -> str:
     return text + draws.choice(POLITE_ENDS)
 
 
-def augmented(text: str, draws: Draws) -> str:
-    """One or two kinds of noise."""
+def add_noise(text: str, draws: Draws) -> str:
+    """Apply one or two kinds of noise."""
     kinds = (typos, lower_case, upper_case, without_punctuation, dropped_words, polite)
     for noise in draws.sample(kinds, draws.between(1, 2)):
         text = noise(text, draws)
