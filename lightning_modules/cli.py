@@ -203,7 +203,7 @@ SETTINGS: dict[str, Any] = {
 # Commands beside `fit`: where each is, and what it does.
 COMMANDS = {
     "distil": ("lightning_modules.distillation.run", "trains students with and without a teacher"),
-    "tune": ("lightning_modules.tuning.command", "searches the best settings"),
+    "tune": ("lightning_modules.tuning.tune", "searches the best settings"),
     "compare": ("lightning_modules.comparison.command", "puts finished models side by side"),
 }
 HELP = "Further commands, each with its own --help: " + "; ".join(

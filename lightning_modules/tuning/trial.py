@@ -1,4 +1,4 @@
-"""One trial: the ordinary `fit` with other settings, judged by its validation figure, and not exported."""
+"""Run one trial: the ordinary `fit` with other settings, valued by its validation metric, and not exported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from lightning_modules.cli import SETTINGS, BundleCLI
 from lightning_modules.errors import UserError
 from lightning_modules.finish import best_checkpoint, callbacks
 from lightning_modules.settings import Search
-from lightning_modules.tuning.space import as_options
-from lightning_modules.tuning.tracked import TrackedSearch
+from lightning_modules.tuning.definition import as_options
+from lightning_modules.tuning.mlflow_runs import StudyRuns
 
 PARSER_REFUSED = 2  # argparse's exit code
 
 
 class Pruning(Callback):
-    """Reports every validation to Optuna, and ends the trial where it is below the median of the earlier trials.
+    """Report every validation to Optuna, and end the trial if it is worse than the median of the earlier trials.
 
-    optuna-integration has such a callback, but it numbers validations by their epoch: of several in one epoch, as
-    configs/squad.yaml has them, Optuna would see the first only.
+    optuna-integration has such a callback, but it numbers validations by their epoch: of several in one epoch, as in
+    configs/squad.yaml, Optuna would see only the first.
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str) -> None:
@@ -35,20 +35,20 @@ class Pruning(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        figures = trainer.callback_metrics
-        if self.monitor not in figures:
-            raise UserError(f"early_stopping.monitor is {self.monitor}: give one of {', '.join(sorted(figures))}")
-        figure = float(figures[self.monitor])
+        metrics = trainer.callback_metrics
+        if self.monitor not in metrics:
+            raise UserError(f"early_stopping.monitor is {self.monitor}: give one of {', '.join(sorted(metrics))}")
+        value = float(metrics[self.monitor])
         self.validations += 1
-        if not isfinite(figure):
-            raise optuna.TrialPruned(f"{self.monitor} is {figure}")
-        self.trial.report(figure, self.validations)
+        if not isfinite(value):
+            raise optuna.TrialPruned(f"{self.monitor} is {value}")
+        self.trial.report(value, self.validations)
         if self.trial.should_prune():
             raise optuna.TrialPruned(f"worse than the median after {self.validations} validations")
 
 
 class TrialCLI(BundleCLI):
-    """`fit` without what follows training."""
+    """Run `fit` without what follows training."""
 
     def __init__(self, arguments: list[str], pruning: Pruning, logger: Logger | None) -> None:
         self.pruning = pruning
@@ -61,43 +61,43 @@ class TrialCLI(BundleCLI):
         return trainer
 
     def tell_notes(self) -> None:
-        """Every trial would tell the same; the training with the best settings does."""
+        """Print nothing: every trial would repeat what the training with the best settings prints."""
 
     def after_fit(self) -> None:
-        """Nothing is evaluated on the test part, nor exported."""
+        """Neither evaluate on the test part nor export."""
 
     def mlflow_logger(self, name: str, runs_dir: str) -> Logger:
-        assert self.nested_logger is not None, "the search is tracked where its trials are"
+        assert self.nested_logger is not None, "the search is logged where its trials are"
         return self.nested_logger
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Trains a trial into `<folder>/trial-<n>/` with these `arguments` of `fit` and the values of the trial."""
+    """Train a trial into `<folder>/trial-<n>/` with the `arguments` of `fit` and the values of the trial."""
 
     arguments: Sequence[str]
     folder: str
     monitor: str
     search: Search
-    tracked: TrackedSearch | None
+    runs: StudyRuns | None
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """The best validation figure.
+        """Return the best value of the monitored metric.
 
         Raises:
-            optuna.TrialPruned: it was not worth going on, or there was not memory enough.
+            optuna.TrialPruned: the trial is not promising, or runs out of memory.
         """
         options = as_options(self.search.suggest(trial))
         # One device: in a distributed training, every process would search for itself.
-        place = [f"--runs_dir={self.folder}", f"--name={trial_name(trial.number)}", "--trainer.devices=1"]
-        logger = self.tracked.logger_of(trial) if self.tracked else None
+        output = [f"--runs_dir={self.folder}", f"--name={trial_name(trial.number)}", "--trainer.devices=1"]
+        logger = self.runs.logger_of(trial) if self.runs else None
         pruning = Pruning(trial, self.monitor)
         try:
-            trainer = TrialCLI(["fit", *self.arguments, *options, *place], pruning, logger).trainer
+            trainer = TrialCLI(["fit", *self.arguments, *options, *output], pruning, logger).trainer
         except torch.OutOfMemoryError as error:
             raise optuna.TrialPruned("out of memory") from error
         except SystemExit as error:
-            if error.code == PARSER_REFUSED:  # and said why
+            if error.code == PARSER_REFUSED:  # and has printed the reason
                 raise UserError(f"tune.space has a value that is refused: {' '.join(options)}") from error
             raise KeyboardInterrupt from error  # how Lightning ends on Ctrl-C
         best = best_checkpoint(trainer).best_model_score

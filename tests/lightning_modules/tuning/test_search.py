@@ -129,7 +129,7 @@ def test_optuna_that_is_not_installed_is_told_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     for name in [name for name in sys.modules if name.startswith("lightning_modules.tuning.")]:
-        if not name.endswith((".space", ".command")):
+        if not name.endswith((".definition", ".tune")):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SystemExit):
         cli.main(arguments("tune", "--trials=1"))

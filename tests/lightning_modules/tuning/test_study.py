@@ -10,12 +10,12 @@ import pytest
 
 from lightning_modules.errors import UserError
 from lightning_modules.settings import Choices, Range, Search
-from lightning_modules.tuning.space import as_options
-from lightning_modules.tuning.study import begin_with, fill, finished, open_study
+from lightning_modules.tuning.definition import as_options
+from lightning_modules.tuning.study import DEFINITION, enqueue_first, finished_trials, open_study, run_trials
 from lightning_modules.tuning.trial import Pruning
 
 SEARCH = Search({"x": Range(0.0, 1.0)}, startup_trials=3)
-GOAL: dict[str, Any] = {
+DEFINED: dict[str, Any] = {
     "space": SEARCH.as_json(),
     "monitor": "val_f1",
     "mode": "max",
@@ -28,18 +28,18 @@ GOAL: dict[str, Any] = {
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield open_study(tmp_path, None, "x", SEARCH, GOAL)
+    yield open_study(tmp_path, None, "x", SEARCH, DEFINED)
 
 
 def test_a_study_that_is_stopped_draws_what_an_uninterrupted_one_does(tmp_path: Path, study: optuna.Study) -> None:
     def objective(trial: optuna.Trial) -> float:
         return -abs(float(SEARCH.suggest(trial)["x"]) - 0.3)  # type: ignore[arg-type]
 
-    fill(study, 4, objective, SEARCH, lambda trial: None)
-    fill(study, 12, objective, SEARCH, lambda trial: None)
+    run_trials(study, 4, objective, SEARCH, lambda trial: None)
+    run_trials(study, 12, objective, SEARCH, lambda trial: None)
     (tmp_path / "other").mkdir()
-    whole = open_study(tmp_path / "other", None, "x", SEARCH, GOAL)
-    fill(whole, 12, objective, SEARCH, lambda trial: None)
+    whole = open_study(tmp_path / "other", None, "x", SEARCH, DEFINED)
+    run_trials(whole, 12, objective, SEARCH, lambda trial: None)
     drawn = [[trial.params["x"] for trial in one.get_trials()] for one in (study, whole)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == 12
@@ -58,8 +58,8 @@ def test_the_last_trial_is_begun_once(study: optuna.Study) -> None:
         return begin()
 
     study.ask = begin_late  # type: ignore[method-assign,assignment]
-    fill(study, 1, objective, SEARCH, lambda trial: None)
-    assert [trial.number for trial in finished(study)] == [0]
+    run_trials(study, 1, objective, SEARCH, lambda trial: None)
+    assert [trial.number for trial in finished_trials(study)] == [0]
     assert Counter(trial.state.name for trial in study.get_trials()) == {"COMPLETE": 1, "FAIL": 1}
 
 
@@ -68,7 +68,7 @@ def test_a_trial_whose_process_died_before_its_first_heartbeat_is_not_waited_for
 ) -> None:
     optuna.load_study(study_name="x", storage=study._storage).ask()
     monkeypatch.setattr("lightning_modules.tuning.study.GRACE", 0.5)
-    fill(study, 1, lambda trial: 0.5, SEARCH, lambda trial: None)
+    run_trials(study, 1, lambda trial: 0.5, SEARCH, lambda trial: None)
     assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "COMPLETE"]
 
 
@@ -86,9 +86,9 @@ def test_a_trial_that_another_process_took_over_is_left_to_it(study: optuna.Stud
             trial.report(value, 1)
         return value
 
-    fill(study, 2, objective, SEARCH, lambda trial: None)
+    run_trials(study, 2, objective, SEARCH, lambda trial: None)
     assert stalled == [0]
-    assert [trial.number for trial in finished(study)] == [1, 2]
+    assert [trial.number for trial in finished_trials(study)] == [1, 2]
 
 
 def test_a_failing_trial_ends_the_search_and_is_not_counted(study: optuna.Study) -> None:
@@ -96,12 +96,12 @@ def test_a_failing_trial_ends_the_search_and_is_not_counted(study: optuna.Study)
         raise UserError("no such file")
 
     with pytest.raises(UserError, match="no such file"):
-        fill(study, 3, failing, SEARCH, lambda trial: None)
-    assert finished(study) == []
+        run_trials(study, 3, failing, SEARCH, lambda trial: None)
+    assert finished_trials(study) == []
 
 
 def test_values_outside_of_the_space_are_no_first_trial(study: optuna.Study) -> None:
-    begin_with(study, {"x": 7.0}, SEARCH)
+    enqueue_first(study, {"x": 7.0}, SEARCH)
     assert study.get_trials() == []
 
 
@@ -117,16 +117,18 @@ def test_values_outside_of_the_space_are_no_first_trial(study: optuna.Study) -> 
 def test_a_study_with_another_goal_is_refused_or_begun_anew(
     tmp_path: Path, study: optuna.Study, other: dict[str, Any], difference: str
 ) -> None:
-    fill(study, 1, lambda trial: 0.5, SEARCH, lambda trial: None)
+    run_trials(study, 1, lambda trial: 0.5, SEARCH, lambda trial: None)
     (tmp_path / "trial-0").mkdir()
-    with pytest.raises(UserError, match=f"begun with another {difference}: give another --name, or begin it anew with"):
-        open_study(tmp_path, None, "x", SEARCH, GOAL | other)
-    same = open_study(tmp_path, None, "x", SEARCH, GOAL, anew=True)  # it has the asked goal
-    assert len(finished(same)) == 1
+    with pytest.raises(
+        UserError, match=f"started with another {difference}: give another --name, or start it anew with"
+    ):
+        open_study(tmp_path, None, "x", SEARCH, DEFINED | other)
+    same = open_study(tmp_path, None, "x", SEARCH, DEFINED, anew=True)  # it has the asked goal
+    assert len(finished_trials(same)) == 1
     assert (tmp_path / "trial-0").is_dir()
-    begun = open_study(tmp_path, None, "x", SEARCH, GOAL | other, anew=True)
+    begun = open_study(tmp_path, None, "x", SEARCH, DEFINED | other, anew=True)
     assert begun.get_trials() == []
-    assert begun.user_attrs["goal"] == GOAL | other
+    assert begun.user_attrs[DEFINITION] == DEFINED | other
     assert not (tmp_path / "trial-0").exists()
 
 

@@ -12,39 +12,41 @@ import torch
 import yaml
 
 from lightning_modules import cli
-from lightning_modules.tuning.command import parsed
-from lightning_modules.tuning.goal import goal_of
+from lightning_modules.tuning.definition import study_definition
+from lightning_modules.tuning.tune import parse_settings
 from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
 from tests.support.topics import TOPICS, topics_options, write_topics
 
-GOAL_DATA = """
+PRINT_DATA = """
 import json, sys
-from lightning_modules.tuning.command import parsed
-from lightning_modules.tuning.goal import goal_of
-print(json.dumps(goal_of(*parsed(sys.argv[1:]))["data"]))
+from lightning_modules.tuning.tune import parse_settings
+from lightning_modules.tuning.definition import study_definition
+print(json.dumps(study_definition(*parse_settings(sys.argv[1:]))["data"]))
 """
 
 
 def test_the_goal_is_of_rows_and_settings_and_not_of_where_they_are_or_what_is_searched(
     tmp_path: Path, arguments: Any, files: dict[str, Path]
 ) -> None:
-    settings, search = parsed(arguments("tune")[1:])
+    settings, search = parse_settings(arguments("tune")[1:])
 
-    def goal(**values: Any) -> dict[str, Any]:
+    def definition(**values: Any) -> dict[str, Any]:
         """With other settings, by their dotted names with __ for a dot."""
         other = settings.clone()
         for name, value in values.items():
             other[name.replace("__", ".")] = value
-        return goal_of(other, search)
+        return study_definition(other, search)
 
-    first = goal()
+    first = definition()
     copy = tmp_path / "copy.csv"
     copy.write_text(files["data"].read_text())
-    assert goal(data__init_args__train_file=str(copy), runs_dir="elsewhere", trainer__precision="64-true") == first
-    assert goal(data__init_args__batch_size=32, trainer__max_epochs=1) == first  # they are searched
+    assert (
+        definition(data__init_args__train_file=str(copy), runs_dir="elsewhere", trainer__precision="64-true") == first
+    )
+    assert definition(data__init_args__batch_size=32, trainer__max_epochs=1) == first  # they are searched
 
     def changed(**values: Any) -> set[str]:
-        other = goal(**values)
+        other = definition(**values)
         names = {name for name in first["settings"] if other["settings"][name] != first["settings"][name]}
         return names | {key for key in ("space", "monitor", "mode", "data") if other[key] != first[key]}
 
@@ -55,7 +57,7 @@ def test_the_goal_is_of_rows_and_settings_and_not_of_where_they_are_or_what_is_s
     assert changed(trainer__gradient_clip_val=0.5) == {"trainer.gradient_clip_val"}
     # Another process gives the rows the same name.
     told = subprocess.run(
-        [sys.executable, "-c", GOAL_DATA, *arguments("tune")[1:]], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PRINT_DATA, *arguments("tune")[1:]], capture_output=True, text=True, check=True
     )
     assert json.loads(told.stdout.splitlines()[-1]) == first["data"]
 
@@ -70,7 +72,7 @@ def test_a_finished_search_is_not_taken_for_that_of_other_rows(
     data.write_text(data.read_text().replace("rain", "hail"))
     with pytest.raises(SystemExit):
         cli.main(build())
-    assert "'topics' was begun with another data: give another --name" in capsys.readouterr().err
+    assert "'topics' was started with another data: give another --name" in capsys.readouterr().err
     cli.main(build("--anew"))
     trials = json.loads((tmp_path / "topics" / "tune" / "trials.json").read_text())["trials"]
     assert [trial["number"] for trial in trials] == [0]
@@ -95,5 +97,5 @@ def test_a_students_search_is_not_taken_for_that_of_another_teacher(
     write_tiny_teacher(teacher / "export", tuple(TOPICS), network, tokenizer)
     with pytest.raises(SystemExit):
         search()
-    assert "'topics' was begun with another teacher: give another --name" in capsys.readouterr().err
+    assert "'topics' was started with another teacher: give another --name" in capsys.readouterr().err
     search("--anew")

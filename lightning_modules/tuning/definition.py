@@ -1,13 +1,16 @@
-"""What the trials of a study have in common: with another goal, their values are not to be compared with each other."""
+"""Define a study by what its trials have in common: values of trials with another definition cannot be compared.
+
+Also names searched settings as the parsed configuration and the command line do.
+"""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lightning_modules.data.described import data_module
 from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.export.checkpoints import load_checkpoint
-from lightning_modules.settings import Search
-from lightning_modules.tuning.space import full_name
+from lightning_modules.settings import Search, Value
 
 # Beginnings of the names of settings that a trial's value depends on; the others say where and how it is run.
 DECISIVE = (
@@ -25,24 +28,24 @@ DECISIVE = (
     "trainer.check_val_",
 )
 TEACHER = "model.init_args.teacher"
-# Of these, the rows and the weights tell, wherever they are.
+# Settings that name files and models; fingerprints of rows and weights stand for them, wherever these are stored.
 SOURCES = (
     *(f"data.init_args.{name}" for name in ("train_file", "val_file", "test_file", "dataset", "synthetic")),
     TEACHER,
 )
 
 
-def goal_of(settings: Any, search: Search) -> dict[str, Any]:
-    """As JSON: the space, the figure, the rows' and a teacher's fingerprints, and the other settings that decide.
+def study_definition(settings: Any, search: Search) -> dict[str, Any]:
+    """Return as JSON: space, monitored metric, fingerprints of rows and teacher, and the other decisive settings.
 
     Args:
-        settings: those of `fit` with the first value of each searched one, so that none of them decides.
+        settings: settings of `fit` with the first value of each searched one, so that none of them decides.
         search: what is searched.
     """
     searched = {full_name(name, settings) for name in search.space}
     decisive = {name for name, _ in settings.items() if name.startswith(DECISIVE) and not name.startswith(SOURCES)}
     stopping = settings["early_stopping"]
-    goal = {
+    definition = {
         "space": search.as_json(),
         "monitor": stopping["monitor"],
         "mode": stopping["mode"],
@@ -50,5 +53,21 @@ def goal_of(settings: Any, search: Search) -> dict[str, Any]:
         "teacher": load_checkpoint(settings[TEACHER], "teacher").digest() if TEACHER in settings else None,
         "settings": {name: settings[name] for name in sorted(decisive - searched)},
     }
-    as_json: dict[str, Any] = json.loads(json.dumps(goal, default=str))
+    as_json: dict[str, Any] = json.loads(json.dumps(definition, default=str))
     return as_json
+
+
+def full_name(name: str, settings: Any) -> str:
+    """`model.learning_rate` -> `model.init_args.learning_rate`, where the settings have a class there."""
+    *groups, key = name.split(".")
+    parts: list[str] = []
+    for group in groups:
+        parts.append(group)
+        if "class_path" in settings[".".join(parts)]:
+            parts.append("init_args")
+    return ".".join([*parts, key])
+
+
+def as_options(values: Mapping[str, Value]) -> list[str]:
+    """Return the command line options that set these values."""
+    return [f"--{name}={'null' if value is None else value}" for name, value in values.items()]

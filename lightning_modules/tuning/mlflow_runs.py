@@ -1,4 +1,4 @@
-"""The search in MLflow: a parent run for the study, shared by its processes, and a nested run for each trial."""
+"""Log a search to MLflow: a parent run for the study, shared by its processes, and a nested run for each trial."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_modules import tracking
+from lightning_modules.tuning.study import DEFINITION
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import MLFlowLogger
@@ -15,27 +16,27 @@ PARENT = "mlflow.parentRunId"
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 
 
-class TrackedSearch:
-    """Runs of one study; begins its parent run, or goes on with the one that the study remembers."""
+class StudyRuns:
+    """MLflow runs of one study; the parent run that the study remembers is resumed."""
 
     def __init__(self, study: optuna.Study, name: str, runs_dir: str) -> None:
         self.name = name
         self.runs_dir = runs_dir
         self.study = study
-        # A study that is tracked in two places has a parent in each.
+        # A study that is logged in two places has a parent run in each.
         self.key = f"mlflow run at {tracking.store(runs_dir)[0]}"
-        known = study.user_attrs.get(self.key)
-        self.parent = tracking.make_logger(name, runs_dir, run_id=known, run_name="search")
-        if known is None:
+        run_id = study.user_attrs.get(self.key)
+        self.parent = tracking.make_logger(name, runs_dir, run_id=run_id, run_name="search")
+        if run_id is None:
             study.set_user_attr(self.key, self.parent.run_id)
-            goal = study.user_attrs["goal"]
-            space = {f"space.{name}": values for name, values in goal["space"].items()}
-            self.parent.log_hyperparams({"monitor": goal["monitor"], "mode": goal["mode"], **space})
+            definition = study.user_attrs[DEFINITION]
+            space = {f"space.{option}": values for option, values in definition["space"].items()}
+            self.parent.log_hyperparams({"monitor": definition["monitor"], "mode": definition["mode"], **space})
         else:
-            self.parent.experiment.update_run(known, status="RUNNING")
+            self.parent.experiment.update_run(run_id, status="RUNNING")
 
     def logger_of(self, trial: optuna.Trial) -> "MLFlowLogger":
-        """Of a nested run that has the trial's parameters."""
+        """Return the logger of a nested run with the trial's parameters."""
         tags = {PARENT: self.parent.run_id, "trial": str(trial.number)}
         logger = tracking.make_logger(self.name, self.runs_dir, run_name=f"trial-{trial.number}", tags=tags)
         logger.log_hyperparams(trial.params)
@@ -50,7 +51,7 @@ class TrackedSearch:
         client.set_terminated(run_id, STATUS[trial.state])
 
     def end(self, best: FrozenTrial, folder: Path) -> None:
-        """Closes the parent run with the best trial's value and parameters, and the study's files."""
+        """End the parent run with the best trial's value and parameters, and the study's files."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
             if self.key in trial.user_attrs:  # its process was stopped
                 self.end_trial(trial)
