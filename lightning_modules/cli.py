@@ -202,9 +202,9 @@ SETTINGS: dict[str, Any] = {
 
 # Commands beside `fit`: where each is, and what it does.
 COMMANDS = {
-    "distil": ("lightning_modules.distillation.run", "trains students with and without a teacher"),
+    "distil": ("lightning_modules.distillation.distil", "trains students with and without a teacher"),
     "tune": ("lightning_modules.tuning.tune", "searches the best settings"),
-    "compare": ("lightning_modules.comparison.command", "puts finished models side by side"),
+    "compare": ("lightning_modules.comparison.compare", "puts finished models side by side"),
 }
 HELP = "Further commands, each with its own --help: " + "; ".join(
     f"{name} {does}" for name, (_, does) in COMMANDS.items()

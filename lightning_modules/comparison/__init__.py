@@ -1,1 +1,1 @@
-"""Finished models side by side on the same rows."""
+"""Compare finished models side by side on the same rows."""

@@ -1,4 +1,4 @@
-"""The rows that models are compared on: those of a file, or the test rows of a run."""
+"""Read the rows that models are compared on: those of a file, or the test rows of a run."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import yaml
 from datasets import Dataset
 
 from handlers.request import Payload
-from lightning_modules.comparison.figures import Figures, judged_questions, judged_texts
+from lightning_modules.comparison.measurements import Quality, answer_quality, text_quality
 from lightning_modules.comparison.models import Model
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.data.described import data_module
@@ -22,46 +22,50 @@ from lightning_modules.errors import UserError
 
 @dataclass(frozen=True)
 class Examples(ABC):
-    """`requests` as clients would send them; `source` says whose they are."""
+    """Rows to compare on: `requests` as clients would send them; `source` says where they come from."""
 
     source: str
     requests: Sequence[Payload]
 
     @abstractmethod
-    def judged(self, folder: Path) -> Figures:
-        """Quality of each form of an exported folder."""
+    def quality_of(self, folder: Path) -> Quality:
+        """Return the quality of each form of an exported folder."""
 
 
 @dataclass(frozen=True)
 class Texts(Examples):
-    """`targets`: the label of each request; `labels`: all that the models know."""
+    """Texts to classify: `targets` are the labels of the requests, `labels` all those that the models know."""
 
     targets: Sequence[str]
     labels: Sequence[str]
 
-    def judged(self, folder: Path) -> Figures:
-        return judged_texts(folder, [str(text) for text in self.requests], self.targets, self.labels)
+    def quality_of(self, folder: Path) -> Quality:
+        return text_quality(folder, [str(text) for text in self.requests], self.targets, self.labels)
 
 
 @dataclass(frozen=True)
 class Questions(Examples):
-    """`references`: the right answers to each request."""
+    """Questions to answer: `references` are the right answers to each request."""
 
     references: Sequence[Sequence[str]]
 
-    def judged(self, folder: Path) -> Figures:
-        return judged_questions(folder, self.requests, self.references)
+    def quality_of(self, folder: Path) -> Quality:
+        return answer_quality(folder, self.requests, self.references)
 
 
 def examples_of_file(file: Path, columns: Columns, models: Sequence[Model]) -> Examples:
-    """Raises `UserError` for a file that cannot be read, and for labels that the models do not know."""
+    """Return the rows of a file.
+
+    Raises:
+        UserError: the file cannot be read, or has labels that the models do not know.
+    """
     if models[0].task == "question-answering":
         return _questions(str(file), read_questions(file, "error", check_starts=False).rows)
     return _texts(str(file), read_table(file, columns, "error").rows, models[0])
 
 
 def examples_of_run(models: Sequence[Model]) -> Examples:
-    """The test rows of the first run among the models."""
+    """Return the test rows of the first run among the models."""
     run = next((model for model in models if model.config is not None), None)
     if run is None or run.config is None:
         raise UserError("none of the models is a run with a config.yaml, which would name test rows: give --file")
@@ -71,7 +75,7 @@ def examples_of_run(models: Sequence[Model]) -> Examples:
         return _texts(source, data.tables["test"].rows, models[0])
     if isinstance(data, QuestionData):
         return _questions(source, data.parts["test"].rows)
-    raise UserError(f"{run.config}: {type(data).__name__} has no test rows that are known here: give --file")
+    raise UserError(f"{run.config}: {type(data).__name__} has no test rows to compare on: give --file")
 
 
 def _texts(source: str, rows: Dataset, model: Model) -> Texts:

@@ -1,10 +1,10 @@
-"""What a comparison is of: finished runs, exported folders, and checkpoints with a sequence-classification head."""
+"""Find the models to compare: finished runs, exported folders, and checkpoints for sequence classification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_modules.comparison.figures import PIPELINES
+from lightning_modules.comparison.measurements import PIPELINES
 from lightning_modules.errors import UserError
 from lightning_modules.export.checkpoints import Checkpoint, export_checkpoint, export_folder, load_checkpoint
 from lightning_modules.export.files import FILES
@@ -14,7 +14,7 @@ from lightning_modules.text_files import read_json
 
 @dataclass(frozen=True)
 class Model:
-    """`folder` is the exported one, `config` that of its run; a checkpoint has neither, but is read already."""
+    """A model to compare: an exported `folder` with the `config` of its run, or else a loaded `checkpoint`."""
 
     name: str
     task: str
@@ -25,7 +25,7 @@ class Model:
     checkpoint: Checkpoint | None = None
 
     def exported(self, out: Path, max_length: int) -> Path:
-        """The exported folder; a checkpoint is exported into `out`, to read `max_length` tokens at most."""
+        """Return the exported folder; a checkpoint is exported below `out`, to read at most `max_length` tokens."""
         if self.folder is not None:
             return self.folder
         assert self.checkpoint is not None
@@ -33,10 +33,10 @@ class Model:
 
 
 def find_models(names: Sequence[str], runs_dir: Path) -> list[Model]:
-    """Each a run `<runs_dir>/<name>`, a run's or an exported folder, a local folder in hub layout, or a hub name.
+    """Return the model of each name: `<runs_dir>/<name>`, a run or exported folder, one in hub layout, or a hub name.
 
     Raises:
-        UserError: there are fewer than two, one is not there or not exported, or their tasks or labels differ.
+        UserError: there are fewer than two, one is missing or not exported, or their tasks or labels differ.
     """
     if len(names) < 2 or len(set(names)) < len(names):
         raise UserError(f"--models {' '.join(names)}: give two or more, each once")
@@ -44,11 +44,13 @@ def find_models(names: Sequence[str], runs_dir: Path) -> list[Model]:
     first = models[0]
     for other in models[1:]:
         if other.task != first.task:
-            raise UserError(f"{first.name} is a model for {first.task}, {other.name} for {other.task}: give one task's")
+            raise UserError(
+                f"{first.name} is a model for {first.task}, {other.name} for {other.task}: choose models of one task"
+            )
         if difference := label_difference(first.name, first.labels, other.name, other.labels):
             raise UserError(
-                f"{first.name} and {other.name} have other labels ({difference}): "
-                "they cannot be judged on the same rows"
+                f"{first.name} and {other.name} have different labels ({difference}): "
+                "they cannot be evaluated on the same rows"
             )
     return models
 
@@ -68,17 +70,17 @@ def find_model(name: str, runs_dir: Path) -> Model:
 
 
 def _exported(name: str, folder: Path) -> Model:
-    facts = read_json(folder / "metadata.json")
-    lacking = [file for file in FILES.values() if not (folder / file).is_file()]
-    if lacking or facts["task"] not in PIPELINES:
-        what = f"lacks {', '.join(lacking)}" if lacking else f"is for {facts['task']}, which is unknown here"
-        raise UserError(f"{folder} {what}: train the model again")
+    metadata = read_json(folder / "metadata.json")
+    missing = [file for file in FILES.values() if not (folder / file).is_file()]
+    if missing or metadata["task"] not in PIPELINES:
+        problem = f"lacks {', '.join(missing)}" if missing else f"is for {metadata['task']}, which is unknown here"
+        raise UserError(f"{folder} {problem}: train the model again")
     config = folder.parent / "config.yaml"
     return Model(
         name,
-        facts["task"],
-        tuple(facts.get("labels", ())),
+        metadata["task"],
+        tuple(metadata.get("labels", ())),
         folder,
         config if config.is_file() else None,
-        facts["max_length"],
+        metadata["max_length"],
     )

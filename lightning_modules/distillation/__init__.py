@@ -1,1 +1,1 @@
-"""A student trained on its teacher's answers."""
+"""Train a small classifier, the student, on the logits of a larger one, its teacher."""

@@ -47,9 +47,9 @@ def cached_logits(trainer: Trainer, teacher: Checkpoint, data: ClassificationDat
 
 
 def label_columns(teacher: Checkpoint, labels: Sequence[str]) -> list[int]:
-    """Return the column of each label in the teacher's logits; refuse a teacher with other labels."""
+    """Return the column of each label in the teacher's logits; refuse a teacher with different labels."""
     if difference := label_difference("the data", labels, "it", teacher.labels):
-        raise UserError(f"the teacher {teacher.name} has other labels than the data ({difference})")
+        raise UserError(f"the teacher {teacher.name} has labels that differ from the data's ({difference})")
     return [teacher.labels.index(label) for label in labels]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lightning_modules.comparison.figures import speeds, spread
+from lightning_modules.comparison.measurements import measure_speed, spread
 from lightning_modules.evaluation.comparison_report import gains, print_table, write_comparison
 from tests.support.report_page import HOSTILE, Page
 
@@ -78,6 +78,6 @@ def test_a_table_in_a_file_is_plain_aligned_and_never_wrapped(
 
 
 def test_every_model_and_form_is_timed(tiny_export: Path) -> None:
-    taken = speeds({"one": tiny_export, "two": tiny_export}, ["translate this", "hello", "a list"])
-    assert set(taken) == {(model, form) for model in ("one", "two") for form in FORMS}
-    assert all(row["latency_ms_p50"] > 0 and row["rows_per_second"] > 0 for row in taken.values())
+    measured = measure_speed({"one": tiny_export, "two": tiny_export}, ["translate this", "hello", "a list"])
+    assert set(measured) == {(model, form) for model in ("one", "two") for form in FORMS}
+    assert all(row["latency_ms_p50"] > 0 and row["rows_per_second"] > 0 for row in measured.values())

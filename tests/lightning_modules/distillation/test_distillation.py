@@ -12,7 +12,7 @@ from PIL import Image
 from archives.build import build_archive
 from archives.verify import verify_archive
 from lightning_modules import cli
-from lightning_modules.distillation.run import identity, make
+from lightning_modules.distillation.student import make_student, student_key
 from lightning_modules.export.checkpoints import load_checkpoint
 from tests.support.report_page import Page
 from tests.support.tiny_export import tiny_tokenizer
@@ -126,7 +126,9 @@ def test_a_student_has_to_be_trained_anew_when_its_settings_its_rows_or_its_teac
     known = load_checkpoint(str(teacher))
 
     def key(*more: str, kind: str = "distilled", asked: str = "") -> str:
-        return identity(make(arguments(*more), kind, 0, tmp_path), load_checkpoint(asked) if asked else known)
+        return student_key(
+            make_student(arguments(*more), kind, 0, tmp_path), load_checkpoint(asked) if asked else known
+        )
 
     assert key() == key("--seeds", "0", "1", "2") == key("--mlflow=false")
     other = write_tiny_teacher(tmp_path / "other", sorted(TOPICS), tiny_network(), tiny_tokenizer().to_str())
@@ -141,7 +143,7 @@ def test_a_student_has_to_be_trained_anew_when_its_settings_its_rows_or_its_teac
 def test_both_kinds_of_a_seed_begin_alike_and_another_seed_otherwise(arguments: Arguments, tmp_path: Path) -> None:
     heads, orders = [], []
     for kind, seed in (("baseline", 0), ("distilled", 0), ("distilled", 1)):
-        made = make(arguments(), kind, seed, tmp_path)
+        made = make_student(arguments(), kind, seed, tmp_path)
         heads.append(made.model.network.head.weight.tolist())
         orders.append(list(made.datamodule.train_dataloader().sampler))
     for begun in (heads, orders):

@@ -11,7 +11,7 @@ from lightning import Trainer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from handlers.text.tokenization import TextTokenizer
-from lightning_modules.comparison.figures import judged
+from lightning_modules.comparison.measurements import quality_on_test
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation import teacher_logits
 from lightning_modules.distillation.teacher_logits import cached_logits, label_columns, logits_path
@@ -161,7 +161,7 @@ def test_a_checkpoint_is_exported_for_the_comparison_and_answers_by_label_names(
     rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, 16).tokenize(list(test["text"]))]
     answers = [LABELS[logits.argmax()] for logits in torch_outputs(teacher.network, rows)["logits"]]
     right = np.mean([answer == label for answer, label in zip(answers, test["label"], strict=True)])
-    assert judged(folder, data)["fp32"]["accuracy"] == pytest.approx(right)
+    assert quality_on_test(folder, data)["fp32"]["accuracy"] == pytest.approx(right)
 
 
 def test_the_teachers_encoder_is_the_students_backbone(run: Path, tmp_path: Path) -> None:
