@@ -22,7 +22,7 @@ from archives.serving import ports, record, tokens
 from archives.serving.record import Server
 from archives.serving.stop import is_gone
 from tests.support.mini_archive import CONFIG, write_archive
-from tests.support.served import MODEL, Served, archives
+from tests.support.served import MODEL, PATIENCE, Served, archives
 
 SLOW = """
 import json
@@ -45,7 +45,9 @@ class SlowEcho:
 def refused(store: Path, servers: Path, *options: str) -> str:
     """Return the error of a start that fails; it leaves no process behind."""
     before = {process.pid for process in psutil.process_iter(["name"]) if process.name() == "java"}
-    result = archives("serve", "--store", store, "--servers", servers, "--port", "0", "--workers", "1", *options)
+    result = archives(
+        "serve", "--store", store, "--servers", servers, "--port", "0", "--workers", "1", *PATIENCE, *options
+    )
     assert result.returncode == 1, result.stdout
     left = [p for p in psutil.process_iter(["name"]) if p.name() == "java" and p.pid not in before]
     assert not [process for process in left if str(servers) in " ".join(process.cmdline())]
@@ -158,7 +160,7 @@ def foreground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subpr
     folder = tmp_path_factory.mktemp("foreground") / ("long" * 20)
     write_archive(folder / "store", "echo", handler=SLOW, config=f"{CONFIG}minWorkers: 2\nmaxWorkers: 2\n")
     command = [sys.executable, "-m", "archives", "serve", "--foreground", "--store", "store", "--servers", "servers"]
-    command += ["--port", "0", "--workers", "1"]
+    command += ["--port", "0", "--workers", "1", *PATIENCE]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout
     printed = ""
