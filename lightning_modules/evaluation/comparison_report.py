@@ -19,7 +19,7 @@ from lightning_modules.text_files import write_json
 Row = Mapping[str, Any]
 Gain = dict[str, float | bool | None]
 MARKERS = "osD^vPX*"
-PLAIN_WIDTH = 1000  # characters: no line of a file or a pipe is broken
+PLAIN_WIDTH = 1000  # characters of a line, which is never wrapped
 # Metrics of the tasks by their label, the one to draw first.
 QUALITY = {"accuracy": "accuracy", "macro_f1": "macro F1", "f1": "F1", "exact_match": "exact match"}
 
@@ -38,7 +38,6 @@ def write_comparison(
     """
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "comparison.json", {**details, "gain": gains, "models": rows})
-
     write_page(
         out / "comparison.html",
         "comparison_report.html.j2",
@@ -92,7 +91,7 @@ def shown_row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows as a table; plain text of any width unless the output is a terminal."""
+    """Print the rows as a table: drawn in a terminal, plain lines that are never wrapped in a file or a pipe."""
     shown = [shown_row(row, rows) for row in rows]
     console = Console()
     if not console.is_terminal:

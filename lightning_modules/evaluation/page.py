@@ -67,13 +67,13 @@ def write_page(path: Path, template: str, pictures: Mapping[str, bytes], **conte
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {f.__name__[1:]: f for f in (_breakable, _figure, _flat, _percent, _shorten, _words)}
+    environment.filters |= {f.__name__[1:]: f for f in (_breakable, _number, _flat, _percent, _shorten, _words)}
     embedded = {name: b64encode(picture).decode("ascii") for name, picture in pictures.items()}
     page = environment.get_template(template).render(pictures=embedded, **content)
     path.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
-def _figure(value: Any) -> str:
+def _number(value: Any) -> str:
     """Format a number for people: integers with separators, fractions with four digits, others with fewer."""
     if value is None:
         return "–"
@@ -84,7 +84,7 @@ def _figure(value: Any) -> str:
     if isinstance(value, float):
         return _decimal(value)
     if isinstance(value, list | tuple):
-        return ", ".join(_figure(item) for item in value)
+        return ", ".join(_number(item) for item in value)
     return str(value)
 
 

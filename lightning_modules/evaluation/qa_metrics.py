@@ -135,12 +135,12 @@ def _breakdown(answered: Sequence[Answered], group: Grouping) -> dict[str, dict[
     }
 
 
-def _by_words(bounds: Sequence[int], text: Callable[[Answered], str]) -> Grouping:
-    """Group by the number of words: each group ends at one of the `bounds`, the last has all above."""
-    lowest = [1, *(bound + 1 for bound in bounds)]
-    names = [str(low) if low == high else f"{low}-{high}" for low, high in zip(lowest, bounds, strict=False)]
-    names.append(f">{bounds[-1]}")
-    return Grouping(names, lambda one: names[int(np.searchsorted(bounds, len(text(one).split())))])
+def _by_words(upper_bounds: Sequence[int], text: Callable[[Answered], str]) -> Grouping:
+    """Group by the number of words: each group ends at one of the `upper_bounds`, the last has all above."""
+    lowest = [1, *(bound + 1 for bound in upper_bounds)]
+    names = [str(low) if low == high else f"{low}-{high}" for low, high in zip(lowest, upper_bounds, strict=False)]
+    names.append(f">{upper_bounds[-1]}")
+    return Grouping(names, lambda one: names[int(np.searchsorted(upper_bounds, len(text(one).split())))])
 
 
 def _question_word(one: Answered) -> str:

@@ -21,7 +21,7 @@ FITTED_QUESTIONS, FITTED_WINDOWS = 1000, 2000
 class BestAnswers:
     """Decode the best answers to the questions of a part, each from the same logits only once.
 
-    The logits are kept as long as this object.
+    The logits stay in memory as long as this object.
     """
 
     def __init__(self, data: QuestionData, part: str) -> None:

@@ -82,5 +82,5 @@ class Task(ABC):
 
 
 def exceeds(loss: float, limit: float, rows: int) -> bool:
-    """Return whether a share of the rows is above its limit; a single row is always accepted, few rows or many."""
+    """Return whether a share of the rows is above its limit, and more than a single row: few rows cannot tell."""
     return loss > max(limit, 1.5 / rows) + 1e-9

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.export import files, int8
 from lightning_modules.models.network import SpanExtractor
 from tests.support.tiny_export import SENTENCES, finish_tiny_export, tiny_encoder, tiny_tokenizer
+
+Outputs = dict[str, list[NDArray[np.float32]]]
 
 MAX_LENGTH, DOC_STRIDE, MAX_QUESTION_LENGTH = 48, 8, 12
 # Two windows: more tokens than one holds, less than three.
@@ -34,3 +38,10 @@ def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
     }
     requests = [{"question": question, "context": CONTEXT} for question in QUESTIONS]
     return finish_tiny_export(folder, name, "question-answering", task_metadata, QuestionAnsweringPipeline, requests)
+
+
+def random_outputs(rows: list[list[int]], seed: int = 0) -> Outputs:
+    """Return logits of windows of token ids, as a model for questions would."""
+    rng = np.random.default_rng(seed)
+    names = ("start_logits", "end_logits")
+    return {name: [rng.normal(0, 2, len(row)).astype(np.float32) for row in rows] for name in names}

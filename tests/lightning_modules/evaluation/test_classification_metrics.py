@@ -12,6 +12,7 @@ from lightning_modules.errors import UserError
 from lightning_modules.evaluation.calibration import calibration_bins
 from lightning_modules.evaluation.classification_metrics import (
     Predictions,
+    baseline_metrics,
     classification_metrics,
     confident_errors,
     confused_pairs,
@@ -169,3 +170,10 @@ def test_no_rows_is_an_error_a_person_can_mend():
 def test_contradictory_predictions_are_refused(targets, probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
         predictions(targets, probabilities, labels)
+
+
+def test_the_baseline_learns_words_and_copes_with_other_scripts() -> None:
+    texts = ["rain and sun", "wind and rain", "soup and bread", "bread and rice", "雨と風", "パンと米"]
+    labels = ["weather", "weather", "food", "food", "weather", "food"]
+    metrics = baseline_metrics({"text": texts, "label": labels}, {"text": texts, "label": labels})
+    assert metrics == {"accuracy": 1.0, "macro_f1": 1.0}

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from archives.squad_metric import exact_match
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.tasks.answers import BestAnswers, fitted_temperature
 from tests.lightning_modules.data.test_question_data import question_data, write_squad
-
-Outputs = dict[str, list[NDArray[np.float32]]]
+from tests.support.tiny_qa_export import Outputs, random_outputs
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +19,6 @@ def data(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> Quest
     folder = tmp_path_factory.mktemp("squad")
     files = {f"{part}_file": str(write_squad(folder / f"{part}.json")) for part in ("val", "test")}
     return question_data(folder, tiny_backbone, **files)
-
-
-def random_outputs(rows: list[list[int]], seed: int = 0) -> Outputs:
-    rng = np.random.default_rng(seed)
-    names = ("start_logits", "end_logits")
-    return {name: [rng.normal(0, 2, len(row)).astype(np.float32) for row in rows] for name in names}
 
 
 @pytest.fixture

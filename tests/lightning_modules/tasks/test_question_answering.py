@@ -8,7 +8,7 @@ from lightning_modules.errors import UserError
 from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.tasks.question_answering import GOLDEN_WINDOWS, QuestionTask, even_questions, short_questions
 from tests.lightning_modules.data.test_question_data import question_data, write_squad
-from tests.lightning_modules.tasks.test_answers import random_outputs
+from tests.support.tiny_qa_export import random_outputs
 
 
 def test_long_contexts_give_golden_requests_of_short_questions(tmp_path: Path, tiny_backbone: Path) -> None:
