@@ -1,4 +1,4 @@
-"""What the load generator itself did, and whether the figures are the server's or its own."""
+"""Measures the load generator's processor time and schedule lag: they tell if metrics are the server's or its own."""
 
 from __future__ import annotations
 
@@ -12,81 +12,81 @@ import numpy as np
 from loadtest.confidence import surely_above
 from loadtest.recording import Recording
 
-# Of one core, by the busiest process of the generator: beyond it requests wait for each other to be sent.
+# Share of one core that the generator's busiest process may take: beyond it requests wait for each other to be sent.
 BUSY = 0.9
-# Lateness of 1 % of the requests that makes a run invalid: a share of the p99 latency, or this where that is more.
-# Any process of a shared machine waits some milliseconds for a core now and then.
-LATE_SHARE = 0.1
-LATE_SECONDS = 0.01
-# In the closed loop, mean lateness as a share of the median latency. Locust handles the answers of a batch one after
-# the other (64 users: 11 of 37 ms), which makes latencies look longer, never shorter.
-CLOSED_LATE_SHARE = 0.5
+# Lag that 1 % of the requests may exceed: a share of the p99 latency, or these seconds where they are more. Any process
+# of a shared machine waits some milliseconds for a core now and then.
+LAG_SHARE = 0.1
+LAG_SECONDS = 0.01
+# Share of the median latency that the mean lag of a closed loop may reach. Locust handles the answers of a batch one
+# after the other (64 users: 11 of 37 ms), which makes latencies look longer, never shorter.
+CLOSED_LAG_SHARE = 0.5
 
 
 def busy(cores: float) -> str | None:
-    """What is wrong where a process of the generator took so many cores; None where nothing is."""
+    """Return what is wrong if a process of the generator took so many cores, None if nothing is."""
     return f"a process of the load generator was busy for {cores:.0%} of the time" if cores > BUSY else None
 
 
 @dataclass(frozen=True)
-class Generator:
-    """`cores` of each process: processor seconds a second; `late`: how many seconds it was behind, at random times.
+class LoadGenerator:
+    """Processor seconds a second of each process (`cores`), and seconds behind schedule at random times (`lag`).
 
-    In the open loop these are how late each request was sent: Poisson arrivals see what is the case on average over
-    time (PASTA). In the closed loop they are how much too late the process woke up from short sleeps.
+    In the open loop the lag is how late each request was sent: Poisson arrivals see what is the case on average over
+    time (PASTA). In the `closed` loop it is how much too late a process woke up from short sleeps.
     """
 
     cores: Sequence[float]
-    late: np.ndarray
+    lag: np.ndarray
     closed: bool = False
 
-    def figures(self) -> dict[str, float | int]:
-        """Milliseconds; cores of all processes together and of the busiest."""
-        p50, p99 = np.percentile(self.late, [50, 99]) if len(self.late) else (0.0, 0.0)
+    def metrics(self) -> dict[str, float | int]:
+        """Return the cores of all processes together and of the busiest, and the lag in milliseconds."""
+        p50, p99 = np.percentile(self.lag, [50, 99]) if len(self.lag) else (0.0, 0.0)
         return {
             "processes": len(self.cores),
             "cores": round(sum(self.cores), 3),
             "busiest": round(max(self.cores, default=0.0), 3),
             "late_p50": round(1000 * float(p50), 3),
             "late_p99": round(1000 * float(p99), 3),
-            "late_max": round(1000 * float(self.late.max(initial=0)), 3),
+            "late_max": round(1000 * float(self.lag.max(initial=0)), 3),
         }
 
-    def faults(self, p50: float, p99: float) -> list[str]:
-        """Why the run is not valid, beside its latencies in seconds; nothing where it is."""
-        found = []
-        if fault := busy(max(self.cores, default=0.0)):
-            found.append(f"{fault}: give it --processes")
-        if late := self._late_of_closed(p50) if self.closed else self._late_of_open(p99):
-            found.append(f"{late}: give it a machine or cores of its own, or --processes")
-        return found
+    def problems(self, p50: float, p99: float) -> list[str]:
+        """Return why a run with these latencies, in seconds, is not valid; an empty list if it is."""
+        problems = []
+        if reason := busy(max(self.cores, default=0.0)):
+            problems.append(f"{reason}: give it --processes")
+        if reason := self._closed_lag(p50) if self.closed else self._open_lag(p99):
+            problems.append(f"{reason}: give it a machine or cores of its own, or --processes")
+        return problems
 
-    def _late_of_closed(self, p50: float) -> str | None:
-        mean = float(self.late.mean()) if len(self.late) else 0.0
-        if mean <= max(LATE_SECONDS, CLOSED_LATE_SHARE * p50):
+    def _closed_lag(self, p50: float) -> str | None:
+        mean = float(self.lag.mean()) if len(self.lag) else 0.0
+        if mean <= max(LAG_SECONDS, CLOSED_LAG_SHARE * p50):
             return None
         return f"the load generator was {1000 * mean:.0f} ms late on average, of {1000 * p50:.0f} ms measured"
 
-    def _late_of_open(self, p99: float) -> str | None:
-        limit = max(LATE_SECONDS, LATE_SHARE * p99)
-        late = int((self.late > limit).sum())
-        if not surely_above(late, len(self.late), 0.01):
+    def _open_lag(self, p99: float) -> str | None:
+        limit = max(LAG_SECONDS, LAG_SHARE * p99)
+        count = int((self.lag > limit).sum())
+        if not surely_above(count, len(self.lag), 0.01):
             return None
-        share = late / len(self.late)
+        share = count / len(self.lag)
         return f"the load generator was more than {1000 * limit:.0f} ms late for {share:.1%} of the requests"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was recorded and what that took; `origin` is the beginning, in seconds since the epoch."""
+    """The requests of a run and the load generator that sent them; `origin` is its beginning, seconds since 1970."""
 
     recording: Recording
-    generator: Generator
+    generator: LoadGenerator
     origin: float
 
 
 class Meter:
-    """Processor time of this process from now on, until it is stopped."""
+    """Measures the processor time of this process from now on, until it is stopped."""
 
     def __init__(self) -> None:
         self._wall, self._processor = time.perf_counter(), _processor()
@@ -96,16 +96,17 @@ class Meter:
         self._stopped = self.cores()
 
     def cores(self) -> float:
-        """Processor seconds a second."""
+        """Return processor seconds a second."""
         if self._stopped is not None:
             return self._stopped
         return (_processor() - self._processor) / max(time.perf_counter() - self._wall, 1e-9)
 
 
-def together(generators: Sequence[Generator]) -> Generator:
-    """Of several processes."""
-    late = np.concatenate([generator.late for generator in generators])
-    return Generator([cores for generator in generators for cores in generator.cores], late)
+def together(generators: Sequence[LoadGenerator]) -> LoadGenerator:
+    """Return the generator that several processes are together."""
+    lag = np.concatenate([generator.lag for generator in generators])
+    cores = [cores for generator in generators for cores in generator.cores]
+    return LoadGenerator(cores, lag, any(generator.closed for generator in generators))
 
 
 def _processor() -> float:

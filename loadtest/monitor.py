@@ -1,29 +1,73 @@
-"""What the machine and the server do during a load test, looked at once a second."""
+"""Watches the machine and the server during a load test, once a second."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+import urllib.request
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
 
 import psutil
 
-from loadtest.server_metrics import Work, fetch
-from loadtest.target import Local
+from archives.serving.record import Server
 
 PERIOD_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
 MEBIBYTE = 2**20
+LINE = re.compile(r"^(\w+)\{(.*)\} ([-+.\dEe]+)", re.MULTILINE)
+MODEL = re.compile(r'(?:ModelName|model_name)="([^"]*)"')
+# Names of metrics, as configs/serving/metrics.yaml has them.
+REQUESTS, BATCHES = "ts_inference_requests_total", "batch_fill_count"
+TOKENS, RUN_TOKENS = "tokens_total", "padded_tokens_total"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work of the workers, counted since the server's start; `run_tokens` are `tokens` and padding."""
+
+    requests: float = 0.0
+    batches: float = 0.0
+    tokens: float = 0.0
+    run_tokens: float = 0.0
+
+    def since(self, before: Work) -> Work:
+        return Work(
+            self.requests - before.requests,
+            self.batches - before.batches,
+            self.tokens - before.tokens,
+            self.run_tokens - before.run_tokens,
+        )
+
+    @property
+    def batch_size(self) -> float | None:
+        """Mean number of requests in a batch; None without any batch."""
+        return self.requests / self.batches if self.batches else None
+
+    @property
+    def padding_share(self) -> float | None:
+        """Share of padding among all the tokens that the model ran; None without any."""
+        return 1 - self.tokens / self.run_tokens if self.run_tokens else None
+
+
+def read_work(text: str, models: Collection[str]) -> Work:
+    """Add up the work of some models from the server's metrics, in the text format of Prometheus."""
+    totals = dict.fromkeys((REQUESTS, BATCHES, TOKENS, RUN_TOKENS), 0.0)
+    for name, labels, value in LINE.findall(text):
+        if name in totals and (model := MODEL.search(labels)) and model[1] in models:
+            totals[name] += float(value)
+    return Work(totals[REQUESTS], totals[BATCHES], totals[TOKENS], totals[RUN_TOKENS])
 
 
 @dataclass(frozen=True)
 class Reading:
-    """At `time` (seconds since the epoch), and over the period before it.
+    """State of the machine at `time` (seconds since 1970) and over the period before it.
 
-    `machine` is the share of all its cores that was busy, with everything that ran on it. Of the server, Java and
-    workers together: processor seconds a second and resident MiB, in which shared pages count once for each process.
-    None where the server is elsewhere, or was not asked.
+    `machine` is the share of all its cores that was busy, with everything that ran on it. `server_cores` and
+    `server_mib` are processor seconds a second and resident memory of Java and the workers together, in which shared
+    pages count once for each process. None where the server is elsewhere, or was not asked.
     """
 
     time: float
@@ -34,9 +78,9 @@ class Reading:
 
 
 class Monitor:
-    """Reads in a thread for the length of a `with`."""
+    """Takes readings in a thread for the length of a `with`."""
 
-    def __init__(self, server: Local | None, models: Collection[str]) -> None:
+    def __init__(self, server: Server | None, models: Collection[str]) -> None:
         self.readings: list[Reading] = []
         self._server, self._models = server, models
         self._end = threading.Event()
@@ -63,8 +107,11 @@ class Monitor:
             self.readings.append(Reading(time.time(), psutil.cpu_percent() / 100, cores, memory, work))
 
     def _work(self) -> Work | None:
+        if self._server is None:
+            return None
         try:
-            return fetch(self._server.metrics, self._models) if self._server else None
+            with urllib.request.urlopen(self._server.metrics_url, timeout=TIMEOUT_SECONDS) as answer:
+                return read_work(answer.read().decode(), self._models)
         except (OSError, ValueError):
             return None
 
@@ -79,7 +126,7 @@ class Processes:
         self.read()
 
     def read(self) -> tuple[float | None, float | None]:
-        """Processor seconds a second since the last call, and resident MiB; None where the process is gone."""
+        """Return processor seconds a second since the last call, and resident MiB; None if the process is gone."""
         try:
             parent = psutil.Process(self._pid)
             members = [parent, *parent.children(recursive=True)]

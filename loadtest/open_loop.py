@@ -1,4 +1,4 @@
-"""An open loop: requests arrive by chance (Poisson) at a given rate, whether or not earlier ones were answered.
+"""Sends requests in an open loop: they arrive by chance (Poisson) at a rate, whether or not earlier ones were answered.
 
 Latency counts from when a request was to be sent. A server that stalls for a second is then seen by all the requests
 of that second, as its users would see it; a closed loop would send none of them ("coordinated omission").
@@ -20,31 +20,31 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.checks import answer_fault
+from loadtest.checks import response_error
 from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
-from loadtest.generator import Generator, Meter, Run, together
-from loadtest.plan import Job
+from loadtest.generator import LoadGenerator, Meter, Run, together
 from loadtest.recording import Recorder, merged
 from loadtest.stages import Stage, arrivals
+from loadtest.workload import Workload
 
 WARM_UP_SECONDS = 1.0
 START_SECONDS = 3.0
-# Opened before the first request; more are opened when all of them wait for an answer.
+# Connections opened before the first request; more are opened when all of them wait for an answer.
 CONNECTIONS = 16
 # Different answers to remember as right or wrong.
-REMEMBERED = 65536
+MAX_REMEMBERED = 65536
 
 
-def run(job: Job, processes: int = 1, seed: int = 0) -> Run:
-    """Sends from processes of their own, each an equal part of the rate: together they are Poisson again.
+def run(workload: Workload, processes: int = 1, seed: int = 0) -> Run:
+    """Send from processes of their own, each an equal part of the rate: together they are Poisson again.
 
     The requests of a short warm-up are not recorded.
 
     Raises:
         LoadTestError: the server takes no connection.
     """
-    part = replace(job, stages=[Stage(stage.seconds, stage.load / processes) for stage in job.stages])
+    part = replace(workload, stages=[Stage(stage.seconds, stage.load / processes) for stage in workload.stages])
     # They begin together, when all have started.
     begin = time.time() + WARM_UP_SECONDS + START_SECONDS * (processes > 1)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
@@ -59,50 +59,50 @@ def run(job: Job, processes: int = 1, seed: int = 0) -> Run:
     return Run(merged(shifted), together([one.generator for one in runs]), runs[0].origin)
 
 
-def _in_this_process(job: Job, seed: Sequence[int], begin: float) -> Run:
+def _in_this_process(workload: Workload, seed: Sequence[int], begin: float) -> Run:
     _allow_connections()
     loop = asyncio.SelectorEventLoop(_selector())
     try:
-        return loop.run_until_complete(_send(job, np.random.default_rng(seed), begin))
+        return loop.run_until_complete(_send(workload, np.random.default_rng(seed), begin))
     finally:
         loop.close()
 
 
-async def _send(job: Job, chance: np.random.Generator, begin: float) -> Run:
-    sender = Sender(job)
+async def _send(workload: Workload, rng: np.random.Generator, begin: float) -> Run:
+    sender = Sender(workload)
     await sender.connect()
-    warm_up = arrivals([Stage(WARM_UP_SECONDS, job.stages[0].load)], chance) - WARM_UP_SECONDS
-    times = np.concatenate((warm_up, arrivals(job.stages, chance)))
-    models = chance.choice(len(job.plans), len(times), p=job.shares)
-    picks = chance.random(len(times))
+    warm_up = arrivals([Stage(WARM_UP_SECONDS, workload.stages[0].load)], rng) - WARM_UP_SECONDS
+    times = np.concatenate((warm_up, arrivals(workload.stages, rng)))
+    models = rng.choice(len(workload.sets), len(times), p=workload.shares)
+    picks = rng.random(len(times))
     origin = max(begin, time.time() + WARM_UP_SECONDS)
     await sender.send(times, models, picks, time.perf_counter() + origin - time.time())
     sent = sender.recorder.recording().between(0, np.inf)
-    return Run(sent, Generator([sender.cores], sent.late), origin)
+    return Run(sent, LoadGenerator([sender.cores], sent.lag), origin)
 
 
 class Sender:
     """Keeps connections and hands each request to an idle one."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, workload: Workload) -> None:
         self.recorder = Recorder()
         self.cores = 0.0
-        self._job = job
-        self._requests = [request_bytes(plan) for plan in job.plans]
+        self._workload = workload
+        self._requests = [request_bytes(requests) for requests in workload.sets]
         self._idle: list[Channel] = []
         self._waiting: set[Channel] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._begin = 0.0
 
     async def connect(self) -> None:
-        """Raises LoadTestError."""
+        """Open the first connections; raise LoadTestError where the server takes none."""
         try:
             self._idle = [await self._connected() for _ in range(CONNECTIONS)]
         except OSError as error:
-            raise LoadTestError(f"{self._job.target.url} takes no connection: {error}") from error
+            raise LoadTestError(f"{self._workload.target.url} takes no connection: {error}") from error
 
     async def send(self, times: np.ndarray, models: np.ndarray, picks: np.ndarray, begin: float) -> None:
-        """Sends at `begin` (of perf_counter) and `times` after it; returns when all are answered or given up."""
+        """Send at `begin` (of perf_counter) and `times` after it; return when all are answered or given up."""
         self._begin, meter = begin, Meter()
         self._watch()
         for due, model, pick in zip((begin + times).tolist(), models.tolist(), picks.tolist(), strict=True):
@@ -118,7 +118,7 @@ class Sender:
 
     def finished(self, exchange: Exchange, status: int, body: bytes | None, error: str | None = None) -> None:
         done = time.perf_counter()
-        reason = error or self._fault(exchange.model, exchange.sample, status, body)
+        reason = error or self._error(exchange.model, exchange.sample, status, body)
         self.recorder.add(
             exchange.due - self._begin, done - exchange.due, exchange.sent - exchange.due, exchange.model, reason
         )
@@ -145,35 +145,35 @@ class Sender:
         channel.ask(exchange, self._requests[exchange.model][exchange.sample])
 
     async def _hand_to_new(self, exchange: Exchange) -> None:
-        # On its way from here on: that a server is slow to take connections is not the generator's lateness.
+        # On its way from here on: that a server is slow to take connections is no lag of the generator.
         exchange.sent = time.perf_counter()
         try:
-            channel = await asyncio.wait_for(self._connected(), self._job.timeout)
+            channel = await asyncio.wait_for(self._connected(), self._workload.timeout)
         except (OSError, asyncio.TimeoutError) as error:
             self.finished(exchange, 0, None, f"no connection: {getattr(error, 'strerror', None) or 'not in time'}")
             return
         self._hand(exchange, channel)
 
     async def _connected(self) -> Channel:
-        return await connect(lambda: Channel(self), self._job.target.url)
+        return await connect(lambda: Channel(self), self._workload.target.url)
 
     def _watch(self) -> None:
-        """Gives up the requests that were not answered in time, once a second."""
-        limit = time.perf_counter() - self._job.timeout
+        """Give up the requests that were not answered in time, once a second."""
+        limit = time.perf_counter() - self._workload.timeout
         for channel in list(self._waiting):
             if channel.exchange and channel.exchange.due < limit:
-                channel.give_up(self._job.timeout)
+                channel.give_up(self._workload.timeout)
         self._watching = asyncio.get_running_loop().call_later(1, self._watch)
 
-    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - one sender lives as long as its process
-    def _fault(self, model: int, sample: int, status: int, body: bytes | None) -> str | None:
-        plan = self._job.plans[model]
-        return answer_fault(status, body, plan.samples[sample], plan.labels)
+    @lru_cache(maxsize=MAX_REMEMBERED)  # noqa: B019 - one sender lives as long as its process
+    def _error(self, model: int, sample: int, status: int, body: bytes | None) -> str | None:
+        requests = self._workload.sets[model]
+        return response_error(status, body, requests.samples[sample], requests.labels)
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request: when it was to be sent and was, by perf_counter."""
+    """A request with the times when it was to be sent and was, by perf_counter."""
 
     due: float
     model: int
@@ -218,13 +218,13 @@ class Channel(Connection):
 
 
 def _allow_connections() -> None:
-    """A server that falls behind leaves many requests waiting, each on a connection of its own."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files: behind a slow server many requests wait, each on a connection of its own."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def _selector() -> selectors.BaseSelector:
-    """epoll alone waits for whole milliseconds, and would send half a millisecond late on average."""
+    """Return a selector that wakes in time: epoll waits for whole milliseconds, half a millisecond late on average."""
     if not hasattr(selectors, "EpollSelector"):
         return selectors.DefaultSelector()
 

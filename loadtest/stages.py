@@ -1,4 +1,4 @@
-"""The load over time: users that wait for their answers, or requests a second that arrive by chance."""
+"""Shapes the load over time: users that wait for their answers, or requests a second that arrive by chance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# (share of the duration, share of the load) one after the other; soak is steady, for long and looked at for growth.
+# Stages as (share of the duration, share of the load); a soak is steady for long, and watched for growth of memory.
 SHAPES = {
     "steady": ((1.0, 1.0),),
     "stairs": tuple((0.2, step / 5) for step in range(1, 6)),
@@ -18,7 +18,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Stage:
-    """`load` is in users or in requests/s."""
+    """A time of constant `load`, in users or in requests/s."""
 
     seconds: float
     load: float
@@ -29,7 +29,7 @@ def stages_of(shape: str, seconds: float, load: float) -> list[Stage]:
 
 
 def load_at(stages: Sequence[Stage], second: float) -> float | None:
-    """The load of the stage that runs at `second`; None after the last one."""
+    """Return the load of the stage that runs at `second`; None after the last one."""
     for stage in stages:
         if second < stage.seconds:
             return stage.load
@@ -37,15 +37,15 @@ def load_at(stages: Sequence[Stage], second: float) -> float | None:
     return None
 
 
-def arrivals(stages: Sequence[Stage], chance: np.random.Generator) -> np.ndarray:
-    """Arrival times in seconds, rising: a Poisson process with each stage's load as its rate.
+def arrivals(stages: Sequence[Stage], rng: np.random.Generator) -> np.ndarray:
+    """Draw arrival times in seconds, rising: a Poisson process with each stage's load as its rate.
 
     Given their number, the arrivals of a Poisson process are uniform and independent (Kingman, Poisson Processes, 2.4).
     """
     starts = np.cumsum([0.0, *(stage.seconds for stage in stages)])
     return np.concatenate(
         [
-            start + np.sort(chance.uniform(0, stage.seconds, chance.poisson(stage.load * stage.seconds)))
+            start + np.sort(rng.uniform(0, stage.seconds, rng.poisson(stage.load * stage.seconds)))
             for start, stage in zip(starts, stages, strict=False)
         ]
     )

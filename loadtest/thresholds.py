@@ -1,4 +1,4 @@
-"""The result of a load test, and the limits it has to keep."""
+"""Summarises a load test and holds its limits against it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERCENTILES = (50, 95, 99, 99.9, 100)
 
 @dataclass(frozen=True)
 class Summary:
-    """Latencies of right answers in milliseconds, exact; `failures` count wrong answers too.
+    """Metrics of a load test: exact latencies of right answers in milliseconds; `failures` count wrong answers too.
 
     `requests_per_second` counts right answers that came within the run; `p99_interval` holds the true p99 in 19 of 20
     runs, if requests were independent; `errors` maps what went wrong to how often it did; `growth_mib` is how much more
@@ -36,7 +36,7 @@ class Summary:
 
 
 def summarise(recording: Recording, seconds: float) -> Summary:
-    """Of a run that took requests for so many seconds."""
+    """Summarise a run that took requests for so many seconds."""
     right = recording.where(recording.right)
     latencies = 1000 * right.latency
     p50, p95, p99, p999, longest = (
@@ -60,7 +60,7 @@ def summarise(recording: Recording, seconds: float) -> Summary:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """`p99` in milliseconds; `max_failures` as a share of all requests; `max_growth` in MiB; None: no limit."""
+    """Limits: `p99` in milliseconds, `max_failures` as a share of all requests, `max_growth` in MiB; None: no limit."""
 
     max_failures: float = 0.0
     p99: float | None = None
@@ -68,7 +68,7 @@ class Thresholds:
     max_growth: float | None = None
 
     def failed(self, summary: Summary) -> list[str]:
-        """One line for each limit that was not kept; a run without any request keeps none."""
+        """Return a line for each limit that was not kept; a run without any request keeps none."""
         if not summary.requests:
             return ["no request was answered"]
         lines = []

@@ -1,4 +1,4 @@
-"""A run over time, in equal parts."""
+"""Divides a run into equal parts of time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from loadtest.generator import Run
 from loadtest.monitor import Reading
 from loadtest.stages import Stage, load_at
 
-PARTS = 120
+MAX_PARTS = 120
 
 
 @dataclass(frozen=True)
 class Part:
-    """From `second` on. Requests belong to the part in which they were to be sent, `answered` to that of their answer.
+    """Metrics from `second` on; a request belongs to the part in which it was to be sent, an answer to its own.
 
-    `asked` and `answered` (rightly) are requests/s, `load` the users or the rate that was meant; milliseconds;
-    `padding` is a share of the tokens run, `machine` of all cores. None where there was nothing to measure.
+    `asked` and `answered` (rightly) are requests/s, `load` the users or the rate that was meant; latencies are in
+    milliseconds; `padding` is a share of the tokens run, `machine` of all cores. None where there was nothing to
+    measure.
     """
 
     second: float
@@ -40,9 +41,9 @@ class Part:
 
 
 def timeline(run: Run, stages: Sequence[Stage], readings: Sequence[Reading]) -> list[Part]:
-    """Parts of a second, or longer ones where there were more than `PARTS`."""
+    """Return parts of a second, or longer ones where there would be more than `MAX_PARTS`."""
     seconds = sum(stage.seconds for stage in stages)
-    width = max(1.0, float(np.ceil(seconds / PARTS)))
+    width = max(1.0, float(np.ceil(seconds / MAX_PARTS)))
     return [_part(begin, min(begin + width, seconds), run, stages, readings) for begin in np.arange(0, seconds, width)]
 
 
@@ -53,8 +54,8 @@ def write_csv(parts: Sequence[Part], path: Path) -> None:
         writer.writerows(asdict(part) for part in parts)
 
 
-def growth(parts: Sequence[Part]) -> float | None:
-    """MiB that the server had more in the last quarter than in the first; None where its memory is not known."""
+def memory_growth(parts: Sequence[Part]) -> float | None:
+    """Return how many MiB more the server had in the last quarter than in the first; None if that is not known."""
     quarter = max(1, len(parts) // 4)
     first, last = (_mean([part.server_mib for part in some]) for some in (parts[:quarter], parts[-quarter:]))
     return None if first is None or last is None else round(last - first, 1)

@@ -1,1 +1,1 @@
-"""Side-by-side figures of a served model: this bundle's server, a plain one, and what the machine could do at most."""
+"""Measures a served model beside a plain server and the upper bound of the machine (`python -m loadtest.bench`)."""

@@ -1,4 +1,4 @@
-"""An archive unpacked, the parts of the bundle that belong to it, and a folder packed again."""
+"""Unpacks archives, loads what their handlers run, and packs changed folders again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from archives.serving.settings import DEFAULT_PROFILE, read_profile
 from handlers.integrity import write_integrity
 from handlers.pipelines.base import Pipeline
 from handlers.pipelines.classification import ClassificationPipeline
@@ -18,7 +19,6 @@ from handlers.settings import HandlerSettings
 from loadtest.errors import LoadTestError
 
 CONFIG = "model-config.yaml"
-PROFILES = Path(__file__).parents[2] / "configs" / "serving" / "profiles.yaml"
 PIPELINES: Mapping[str, type[Pipeline]] = {
     "text-classification": ClassificationPipeline,
     "question-answering": QuestionAnsweringPipeline,
@@ -26,7 +26,7 @@ PIPELINES: Mapping[str, type[Pipeline]] = {
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Raises LoadTestError where there is no archive."""
+    """Unpack an archive into a folder; raise LoadTestError where there is none."""
     try:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(folder)
@@ -35,7 +35,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def model_config(folder: Path) -> dict[str, Any]:
-    """TorchServe's settings of an unpacked archive, its handler's own among them."""
+    """Read TorchServe's settings of an unpacked archive, its handler's own among them."""
     return dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
 
 
@@ -48,23 +48,22 @@ def handler_settings(folder: Path) -> HandlerSettings:
 
 
 def load_pipeline(folder: Path) -> Pipeline:
-    """What the archive's handler answers with."""
+    """Load what the handler of an unpacked archive answers with."""
     return PIPELINES[metadata(folder)["task"]].load(folder, **handler_settings(folder).load_arguments())
 
 
 def whole_batches(folder: Path) -> dict[str, int]:
-    """The handler's settings under which a batch of TorchServe is one micro-batch, padded to its longest row.
+    """Return handler settings under which a batch of TorchServe is one micro-batch, padded to its longest row.
 
     Where a request makes several rows, a batch may become more than one.
     """
-    profiles = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))
-    rows = profiles["balanced"][metadata(folder)["task"]]["batchSize"]
+    rows = read_profile(DEFAULT_PROFILE)[metadata(folder)["task"]]["batchSize"]
     tokens = rows * metadata(folder)["max_length"]
     return {"max_rows": rows, "token_budget": tokens, "max_padding": tokens}
 
 
 def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
-    """Writes `archive` from an unpacked one, with `changes` to the handler's settings; they stay in the folder."""
+    """Write `archive` from an unpacked one, with `changes` to the handler's settings; they stay in the folder."""
     config = model_config(folder)
     config["handler"] |= changes
     (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -73,7 +72,7 @@ def pack_with(folder: Path, changes: Mapping[str, int], archive: Path) -> None:
 
 
 def pack_as(name: str, folder: Path, archive: Path) -> None:
-    """Writes `archive` from an unpacked one under another name, which stays in the folder."""
+    """Write `archive` from an unpacked one under another name, which stays in the folder."""
     manifest = folder / "MAR-INF" / "MANIFEST.json"
     content = json.loads(manifest.read_text(encoding="utf-8"))
     content["model"]["modelName"] = name

@@ -1,4 +1,4 @@
-"""On what a measurement was made: figures of different machines cannot be compared."""
+"""Describes the machine of a measurement: metrics of different machines cannot be compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("torchserve", "torch", "onnxruntime", "tokenizers", "numpy")
 
 
 def environment() -> dict[str, Any]:
-    """Processor, system, versions, and how busy the machine was before (load average of the last minute)."""
+    """Return processor, system, versions, and how busy the machine was before (load average of the last minute)."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
 
 
 def machine(environment: Mapping[str, Any]) -> str:
-    """In a line."""
+    """Describe the environment in a line."""
     versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     return f"{environment['processor']}, {environment['cores']} cores; {versions}"
 

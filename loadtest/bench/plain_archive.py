@@ -1,4 +1,4 @@
-"""A plain archive of the same weights, for the server that the bundle is compared with."""
+"""Packs a plain archive of the same weights, for the server that the bundle is compared with."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from loadtest.samples import Sample
 HANDLERS = Path(__file__).with_name("plain")
 PACKAGES = ("torch", "transformers", "safetensors")
 SETTINGS = {"batchSize": 1, "maxBatchDelay": 1, "responseTimeout": 120, "startupTimeout": 120, "jobQueueSize": 1000}
+# Fields of requests with several instances, which the plain handler does not answer.
 SEVERAL = ("instances", "questions")
-# `python -m archives serve` replays them all before it calls a server ready, and this one is slow.
-GOLDEN = 4
+# Golden requests to pack: `python -m archives serve` replays them all before a server is ready, and this one is slow.
+GOLDEN_REQUESTS = 4
 
 
 def obstacle(model: Path, export: Path, samples: Sequence[Sample]) -> str | None:
-    """Why there can be no plain archive for an unpacked one of the bundle; None where there can."""
+    """Return why there can be no plain archive for an unpacked one of the bundle; None if there can."""
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
         return f"{', '.join(missing)} not installed here"
@@ -41,7 +42,7 @@ def obstacle(model: Path, export: Path, samples: Sequence[Sample]) -> str | None
 
 
 def pack_plain(model: Path, export: Path, folder: Path, archive: Path) -> None:
-    """Writes `archive` from an unpacked one of the bundle and its export; `folder` is new, and what is packed."""
+    """Write `archive` from an unpacked one of the bundle and its export; `folder` is new, and gets what is packed."""
     shutil.copytree(export / "hf", folder)
     for name in ("metadata.json", "labels.json"):
         if (export / name).is_file():
@@ -54,7 +55,7 @@ def pack_plain(model: Path, export: Path, folder: Path, archive: Path) -> None:
     (folder / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest), encoding="utf-8")
     (folder / CONFIG).write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
     golden = json.loads((model / "golden.json").read_text(encoding="utf-8"))
-    requests = [pair["request"] for pair in golden[:GOLDEN]]
+    requests = [pair["request"] for pair in golden[:GOLDEN_REQUESTS]]
     # In a process of its own: torch is large, and this one measures.
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         answers = process.submit(answers_of, folder, requests).result()
@@ -64,7 +65,7 @@ def pack_plain(model: Path, export: Path, folder: Path, archive: Path) -> None:
 
 
 def answers_of(folder: Path, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the handler of an unpacked plain archive answers."""
+    """Return the answers of an unpacked plain archive's handler."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()

@@ -1,1 +1,1 @@
-"""The highest rate at which a served model keeps its answers within a bound (`python -m loadtest.slo`)."""
+"""Searches the highest rate at which a served model keeps its p99 within a limit (`python -m loadtest.slo`)."""

@@ -1,4 +1,4 @@
-"""Brackets the highest rate that keeps the bound, halves the bracket, and confirms what it found."""
+"""Searches the highest rate that keeps the limit: brackets it, halves the bracket, and confirms the result."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from math import sqrt
 from loadtest.slo.point import Point
 
 STEP = 1.5
-# The bracket's upper end is at most this many times its lower one.
+# Ratio of the bracket's ends at which the search stops.
 PRECISION = 1.05
 LOWEST_RATE = 2.0  # that takes ten minutes to be shown
-
-Try = Callable[[float], Point]
 
 
 @dataclass
 class Search:
-    """`best` is the confirmed point, None where no rate was; `points` are all, in the order they were tried.
+    """The points tried, in order, and the confirmed one (`best`), None if there is none.
 
     `limited_by_generator`: a higher rate (without `best`: the last one) could not be tried, because the load generator
     was too slow for it.
@@ -29,61 +27,53 @@ class Search:
     limited_by_generator: bool = False
 
 
-def search(attempt: Try, first: float, report: Callable[[Point, str], None]) -> Search:
-    """Tries `first` (requests/s) and from there higher or lower rates; a rate that is not shown to keep counts as one
-    that does not.
+def search(attempt: Callable[[float], Point], first: float, report: Callable[[Point, str], None]) -> Search:
+    """Try `first` (requests/s) and from there higher or lower rates; one that is not shown to keep counts as too high.
 
-    Requests that wait in the same queue are slow together, which the confidence of a single point does not know of:
-    what the search finds has to keep the bound again, with other arrivals.
+    Requests that wait in the same queue are slow together, which the confidence of a single point does not know of: the
+    result of the search has to keep the limit again, with other arrivals.
     """
-    found = Search()
-    first = max(first, LOWEST_RATE)
-    low, high = _bracket(attempt, first, report, found)
+    result = Search()
+
+    def keeps(rate: float, why: str) -> bool:
+        for _ in range(2):  # a machine may be busy for a moment: a point that is not valid is tried once more
+            point = attempt(rate)
+            result.points.append(point)
+            report(point, why)
+            if point.verdict != "not valid":
+                break
+        return point.verdict == "kept"
+
+    low, high = _bracket(lambda rate: keeps(rate, "bracketing"), max(first, LOWEST_RATE))
     while low is not None and high / low > PRECISION:
         middle = sqrt(low * high)
-        if _keeps(attempt, middle, report, found, "halving"):
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if keeps(middle, "halving") else (low, middle)
     step = PRECISION
-    while low is not None and low >= LOWEST_RATE and found.best is None:
-        if _keeps(attempt, low, report, found, "confirming"):
-            found.best = found.points[-1]
+    while low is not None and low >= LOWEST_RATE and result.best is None:
+        if keeps(low, "confirming"):
+            result.best = result.points[-1]
         else:
             high, low, step = low, low / step, step * step  # luck was nearer than a step: they grow
-    above = [point.verdict for point in found.points if point.rate >= round(high, 2)]
-    found.limited_by_generator = (
-        "not valid" in above and not {"missed", "not shown"} & set(above)
-        if found.best
-        else found.points[-1].verdict == "not valid"
+    above = {point.verdict for point in result.points if point.rate >= round(high, 2)}
+    result.limited_by_generator = (
+        "not valid" in above and not {"missed", "not shown"} & above
+        if result.best
+        else result.points[-1].verdict == "not valid"
     )
-    return found
+    return result
 
 
-def _bracket(
-    attempt: Try, first: float, report: Callable[[Point, str], None], found: Search
-) -> tuple[float | None, float]:
-    """A rate that keeps the bound, None where there is none, and a higher one that does not."""
-    if _keeps(attempt, first, report, found, "bracketing"):
+def _bracket(keeps: Callable[[float], bool], first: float) -> tuple[float | None, float]:
+    """Return a rate that keeps the limit, None if there is none, and a higher one that does not."""
+    if keeps(first):
         low = first
-        while _keeps(attempt, low * STEP, report, found, "bracketing"):
+        while keeps(low * STEP):
             low *= STEP
         return low, low * STEP
     high, step = first, STEP
     while high > LOWEST_RATE:
         low = max(high / step, LOWEST_RATE)
-        if _keeps(attempt, low, report, found, "bracketing"):
+        if keeps(low):
             return low, high
         high, step = low, step * step  # each step down is larger: the first rate may be far off
     return None, high
-
-
-def _keeps(attempt: Try, rate: float, report: Callable[[Point, str], None], found: Search, why: str) -> bool:
-    """A point that is not valid is tried once more: a machine may be busy for a moment."""
-    for _ in range(2):
-        point = attempt(rate)
-        found.points.append(point)
-        report(point, why)
-        if point.verdict != "not valid":
-            break
-    return point.verdict == "kept"

@@ -150,14 +150,3 @@ def test_a_master_reports_what_its_worker_did(command: list[str], tmp_path: Path
     with gzip.open(tmp_path / "out" / "requests.csv.gz", "rt") as file:
         assert len(list(csv.DictReader(file))) == summary["requests"]
     assert not (tmp_path / "worker" / "summary.json").exists()
-
-
-def test_longer_contexts_are_measured_by_their_windows(store: Path, tmp_path: Path) -> None:
-    options = ["--words", "200", "20", "--seconds", "0.5", "--warm-up", "0.5", "--out", str(tmp_path)]
-    result = run([sys.executable, "-m", "loadtest.bench.contexts", "--model", QA, "--store", str(store), *options])
-    assert result.returncode == 0, result.stdout + result.stderr
-    short, long = json.loads((tmp_path / "contexts.json").read_text())["contexts"]
-    assert (short["words"], short["rows"], long["words"]) == (20, 1, 200)
-    assert long["rows"] > 4
-    assert long["tokens"] > short["tokens"]
-    assert all(entry["requests"] > 0 < entry["worker_rss"] for entry in (short, long))

@@ -1,4 +1,4 @@
-"""The measured set-ups, their figures and their report."""
+"""The measured variants, their metrics and their report."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from rich.console import Console
 from archives.build import build_archive
 from handlers.integrity import check_integrity
 from loadtest.bench import __main__ as command
-from loadtest.bench import markdown
 from loadtest.bench.archive import handler_settings, pack_as, pack_with, unpack, whole_batches
-from loadtest.bench.bound import rows_per_second
-from loadtest.bench.closed_loop import Measurement
-from loadtest.bench.figures import figures
-from loadtest.bench.measure import Options, Results, Turns, Work, rows_of
-from loadtest.bench.report import draw, table
-from loadtest.bench.rows import faults
-from loadtest.bench.setups import BUNDLE, PLAIN
+from loadtest.bench.measure import Options, rows_of
+from loadtest.bench.report import draw, markdown, problems, table
+from loadtest.bench.results import Results, Turns, Work
+from loadtest.bench.upper_bound import rows_per_second
+from loadtest.bench.variants import BUNDLE, LABELS, PLAIN, label
+from loadtest.closed_loop import Measurement
 from loadtest.errors import LoadTestError
 from loadtest.samples import Sample
 from tests.support.mini_archive import write_archive
@@ -39,8 +37,8 @@ RESULTS = Results(
     texts={
         "long": Turns(
             work=Work(requests=2, rows=5, tokens=600),
-            bound=[1000.0, 500.0, 800.0],
-            setups={
+            upper_bound=[1000.0, 500.0, 800.0],
+            variants={
                 BUNDLE: {1: [at(100)] * 3, 64: [at(900), at(400), at(600)]},
                 PLAIN: {1: [at(2)] * 3, 4: [at(3), at(2), at(3)]},
             },
@@ -53,36 +51,36 @@ RESULTS = Results(
 CONTENT = {
     "environment": {"processor": "p", "cores": 2, "packages": {"numpy": "2"}, "time": "2024-01-02T03:04:05+00:00"},
     "asked": {"seconds": 8.0, "repeats": 3},
-    "models": {"tiny": figures(RESULTS)},
+    "models": {"tiny": RESULTS.metrics()},
 }
-OF_LONG = figures(RESULTS)["texts"]["long"]
+OF_LONG = RESULTS.metrics()["texts"]["long"]
 
 
 def test_ratios_compare_within_a_turn_each_at_its_most_clients() -> None:
     ratios = OF_LONG["ratios"]
     assert ratios["clients"] == 64
-    assert ratios["this bundle to"] == {
-        "bound": {"median": 0.8, "min": 0.75, "max": 0.9},
+    assert ratios["bundle_to"] == {
+        "upper_bound": {"median": 0.8, "min": 0.75, "max": 0.9},
         PLAIN: {"median": 200.0, "min": 200.0, "max": 300.0},
     }
 
 
 def test_repeats_become_medians_ranges_and_sums() -> None:
-    entry = OF_LONG["setups"][BUNDLE]["64"]
+    entry = OF_LONG["variants"][BUNDLE]["64"]
     assert entry["requests_per_second"] == {"median": 600, "min": 400, "max": 900}
     assert (entry["requests"], entry["failures"]) == (1900, 3)
 
 
-def test_the_table_and_the_picture_show_every_setup(tmp_path: Path) -> None:
+def test_the_table_and_the_picture_show_every_variant(tmp_path: Path) -> None:
     out = io.StringIO()
     Console(file=out, width=180).print(table("tiny", "long", OF_LONG))
     lines = out.getvalue().splitlines()
     assert "tiny, long texts: 2 requests of 2.5 rows, 120 tokens a row;" in lines[0]
     assert "(lowest – highest)" in lines[0]
-    (bundle,) = [line for line in lines if BUNDLE in line and " 64 " in line]
+    (bundle,) = [line for line in lines if LABELS[BUNDLE] in line and " 64 " in line]
     assert "600 (400 – 900)" in bundle
     assert "75 %" in bundle
-    few, most = [line for line in lines if PLAIN in line]
+    few, most = [line for line in lines if LABELS[PLAIN] in line]
     assert ("x " in few, "x 200.0 (200.0 – 300.0)" in most, "3.0 (2.0 – 3.0)" in most) == (False, True, True)
     draw(CONTENT["models"], CONTENT["environment"], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
@@ -95,53 +93,32 @@ tiny, long texts: 2 requests of 2.5 rows, 120 tokens a row; medians of the repea
 | set-up | clients | requests/s | of the bound | bundle to it | p50 ms | p99 ms |
 |---|---|---|---|---|---|---|
 | bound: the model alone, no server |  | 800 (500 – 1000) | 100 % |  |  |  |
-| {BUNDLE} | 1 | 100 (100 – 100) | 12 % |  | 1.0 | 3.0 |
-| {BUNDLE} | 64 | 600 (400 – 900) | 75 % |  | 1.0 | 3.0 |
-| {PLAIN} | 1 | 2.0 (2.0 – 2.0) | 0 % |  | 1.0 | 3.0 |
-| {PLAIN} | 4 | 3.0 (2.0 – 3.0) | 0 % | x 200.0 (200.0 – 300.0) | 1.0 | 3.0 |
+| {LABELS[BUNDLE]} | 1 | 100 (100 – 100) | 12 % |  | 1.0 | 3.0 |
+| {LABELS[BUNDLE]} | 64 | 600 (400 – 900) | 75 % |  | 1.0 | 3.0 |
+| {LABELS[PLAIN]} | 1 | 2.0 (2.0 – 2.0) | 0 % |  | 1.0 | 3.0 |
+| {LABELS[PLAIN]} | 4 | 3.0 (2.0 – 3.0) | 0 % | x 200.0 (200.0 – 300.0) | 1.0 | 3.0 |
 """
 
 
-def markdown_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sys.argv", ["markdown", str(path)])
-    return markdown.main()
+def test_a_measurement_becomes_a_table_for_the_readme() -> None:
+    assert markdown(CONTENT) == TABLES
 
 
-def test_a_kept_measurement_becomes_a_table_for_the_readme(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "bench.json"
-    path.write_text(json.dumps(CONTENT))
-    assert markdown_of(path, monkeypatch) == 0
-    assert capsys.readouterr().out == TABLES
+def test_a_profile_is_named_in_the_label_of_its_variant() -> None:
+    assert label("bundle_latency") == "this bundle, latency profile"
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "measure first"), ("{}", "no bench.json of this version")])
-def test_what_is_no_measurement_is_told(
-    content: str | None,
-    told: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = tmp_path / "bench.json"
-    if content is not None:
-        path.write_text(content)
-    assert markdown_of(path, monkeypatch) == 2
-    assert told in capsys.readouterr().err
-
-
-def test_figures_that_may_be_the_generators_own_are_told() -> None:
+def test_metrics_that_may_be_the_generators_own_are_reported() -> None:
     repeats = {64: [at(900), replace(at(900), generator_cores=0.95)], 1: [at(100)] * 2}
-    busy = figures(Results(1000, {"long": Turns(Work(2, 5, 600), [1000.0, 1000.0], {BUNDLE: repeats})}))
-    assert faults(OF_LONG) == []
-    (told,) = faults(busy["texts"]["long"])
-    assert told == f"{BUNDLE}, 64 clients: a process of the load generator was busy for 95% of the time"
-    assert f"\nNot valid: {told}.\n" in markdown.markdown(CONTENT | {"models": {"tiny": busy}})
+    busy = Results(1000, {"long": Turns(Work(2, 5, 600), [1000.0, 1000.0], {BUNDLE: repeats})}).metrics()
+    assert problems(OF_LONG) == []
+    (problem,) = problems(busy["texts"]["long"])
+    assert problem == "this bundle, 64 clients: a process of the load generator was busy for 95% of the time"
+    assert f"\nNot valid: {problem}.\n" in markdown(CONTENT | {"models": {"tiny": busy}})
 
 
 def bench(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[Options]]:
-    """The command's exit code, and what it has measured: a server fails with the model `b`."""
+    """Return the command's exit code, and what it has measured; a server fails with the model `b`."""
     measured = []
 
     def compare(model: str, options: Options, report: object) -> Results:
@@ -156,7 +133,7 @@ def bench(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return command.main(), measured
 
 
-def test_each_model_and_setup_is_measured_once_and_kept_before_the_next_model(
+def test_each_model_and_variant_is_measured_once_and_kept_before_the_next_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
@@ -169,7 +146,7 @@ def test_each_model_and_setup_is_measured_once_and_kept_before_the_next_model(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"bench.json", "bench.md", "bench.png"}
 
 
-def test_a_missing_archive_is_told_before_any_model_is_measured(
+def test_a_missing_archive_is_named_before_any_model_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_archive(tmp_path, "a")
@@ -200,14 +177,14 @@ def test_a_copy_under_another_name_keeps_its_integrity(tiny_runs: Path, tmp_path
 
 @pytest.fixture(scope="module")
 def models(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The archives of a model of each task, unpacked."""
+    """Unpack the archives of a model of each task."""
     root = tmp_path_factory.mktemp("models")
     for name, runs in (("tiny", tiny_runs), ("tiny_qa", tiny_qa_runs)):
         unpack(build_archive(name, runs, root), root / name)
     return {name: root / name for name in ("tiny", "tiny_qa")}
 
 
-def test_the_bound_runs_the_rows_of_each_task(models: dict[str, Path]) -> None:
+def test_the_upper_bound_runs_the_rows_of_each_task(models: dict[str, Path]) -> None:
     requests = {"tiny": {"text": SENTENCES[0]}, "tiny_qa": {"question": QUESTIONS[0], "context": CONTEXT}}
     rows = {name: rows_of(models[name], [Sample(request, None)]) for name, request in requests.items()}
     assert {name: len(of_model) for name, of_model in rows.items()} == {"tiny": 1, "tiny_qa": 2}

@@ -1,4 +1,4 @@
-"""Which answers are right and which are wrong."""
+"""Right and wrong answers are told apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.checks import fault, refusal
+from loadtest.checks import answer_error, refusal
 from loadtest.samples import Sample
 
 CONTEXT = "In 1901 Ana 🎈 met José in Łódź; Ana left."
@@ -16,19 +16,19 @@ RIGHT = {"label": "a", "score": 0.97}
 OTHER = {"label": "c", "score": 0.98}
 
 
-def found(got: Any, expected: dict[str, Any] | None, request: dict[str, Any] | None = None) -> str | None:
-    return fault(got, Sample(request or {"text": "x"}, expected), LABELS)
+def error_of(got: Any, expected: dict[str, Any] | None, request: dict[str, Any] | None = None) -> str | None:
+    return answer_error(got, Sample(request or {"text": "x"}, expected), LABELS)
 
 
 def test_an_answer_has_to_agree_with_the_expected_one() -> None:
-    assert found(RIGHT, RIGHT) is None
-    assert found(OTHER, RIGHT) == "label 'c', expected 'a'"
+    assert error_of(RIGHT, RIGHT) is None
+    assert error_of(OTHER, RIGHT) == "label 'c', expected 'a'"
 
 
 def test_an_answer_may_be_that_of_fp32_instead() -> None:
     sample = Sample({"text": "x"}, RIGHT, OTHER)
-    assert [fault(answer, sample, LABELS) for answer in (RIGHT, OTHER)] == [None, None]
-    assert fault({"label": "b", "score": 0.9}, sample, LABELS) == "label 'b', expected 'a'"
+    assert [answer_error(answer, sample, LABELS) for answer in (RIGHT, OTHER)] == [None, None]
+    assert answer_error({"label": "b", "score": 0.9}, sample, LABELS) == "label 'b', expected 'a'"
 
 
 @pytest.mark.parametrize(
@@ -51,23 +51,25 @@ def test_an_answer_may_be_that_of_fp32_instead() -> None:
     ],
 )
 def test_without_an_expected_answer_the_shape_is_judged(got: Any) -> None:
-    assert found(got, None)
-    assert found({"label": "d", "score": 0.5}, None) is None
+    assert error_of(got, None)
+    assert error_of({"label": "d", "score": 0.5}, None) is None
 
 
 def test_without_known_labels_any_label_will_do() -> None:
-    assert fault({"label": "z", "score": 0.5}, Sample({"text": "x"}, None), None) is None
+    assert answer_error({"label": "z", "score": 0.5}, Sample({"text": "x"}, None), None) is None
 
 
 def test_instances_are_judged_one_by_one_and_in_order() -> None:
     request = {"instances": [{"text": "x"}, {"text": "y"}]}
     expected = {"predictions": [RIGHT, OTHER]}
-    assert found(expected, expected, request) is None
-    assert found(expected, None, request) is None
-    assert found({"predictions": [OTHER, RIGHT]}, expected, request) == "label 'c', expected 'a'"
-    assert found({"predictions": [RIGHT]}, None, request) == "not one prediction for each instance"
-    assert found(RIGHT, None, request) == "not one prediction for each instance"
-    assert found({"predictions": [RIGHT, {"label": "nobody", "score": 0.5}]}, None, request) == "unknown label 'nobody'"
+    assert error_of(expected, expected, request) is None
+    assert error_of(expected, None, request) is None
+    assert error_of({"predictions": [OTHER, RIGHT]}, expected, request) == "label 'c', expected 'a'"
+    assert error_of({"predictions": [RIGHT]}, None, request) == "not one prediction for each instance"
+    assert error_of(RIGHT, None, request) == "not one prediction for each instance"
+    assert (
+        error_of({"predictions": [RIGHT, {"label": "nobody", "score": 0.5}]}, None, request) == "unknown label 'nobody'"
+    )
 
 
 def quote(text: str, score: float, start: int | None = None) -> dict[str, Any]:
@@ -94,29 +96,29 @@ def quote(text: str, score: float, start: int | None = None) -> dict[str, Any]:
     ],
 )
 def test_an_answer_has_to_stand_at_its_place_in_the_context(got: Any) -> None:
-    assert found(got, None, QUESTION)
-    assert found(quote("José", 0.5), None, QUESTION) is None
+    assert error_of(got, None, QUESTION)
+    assert error_of(quote("José", 0.5), None, QUESTION) is None
 
 
 def test_questions_on_one_context_are_judged_one_by_one() -> None:
     request = {"context": CONTEXT, "questions": ["Who?", "When?"]}
     who, when = quote("José", 0.95), quote("1901", 0.9)
     expected = {"predictions": [who, when]}
-    assert found(expected, expected, request) is None
-    assert found({"predictions": [when, who]}, expected, request)
-    assert found({"predictions": [who]}, None, request)
-    assert found({"predictions": [who, quote("1901", 0.9, 0)]}, None, request)
+    assert error_of(expected, expected, request) is None
+    assert error_of({"predictions": [when, who]}, expected, request)
+    assert error_of({"predictions": [who]}, None, request)
+    assert error_of({"predictions": [who, quote("1901", 0.9, 0)]}, None, request)
 
 
 def test_each_instance_has_its_own_context() -> None:
     request = {"instances": [QUESTION, {"question": "Who?", "context": "Łódź met Ana."}]}
     here, elsewhere = quote("José", 0.95), {"answer": "Ana", "score": 0.9, "start": 9, "end": 12}
-    assert found({"predictions": [here, elsewhere]}, None, request) is None
-    assert found({"predictions": [elsewhere, here]}, None, request)
+    assert error_of({"predictions": [here, elsewhere]}, None, request) is None
+    assert error_of({"predictions": [elsewhere, here]}, None, request)
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
         (0, None, "no answer"),
         (400, b'{"error": {"code": "empty_text", "message": "m", "field": "text"}}', "status 400 empty_text"),
@@ -125,5 +127,5 @@ def test_each_instance_has_its_own_context() -> None:
         (500, b"[]", "status 500"),
     ],
 )
-def test_a_refusal_is_told_by_its_status_and_code(status: int, body: bytes | None, told: str) -> None:
-    assert refusal(status, body) == told
+def test_a_refusal_is_told_by_its_status_and_code(status: int, body: bytes | None, message: str) -> None:
+    assert refusal(status, body) == message

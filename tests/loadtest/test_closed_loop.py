@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtest.bench import closed_loop
-from loadtest.bench.closed_loop import Client, Measurement, measure, measure_together
+from loadtest import closed_loop
+from loadtest.closed_loop import Client, Measurement, measure
 from loadtest.connection import connect
 from loadtest.errors import LoadTestError
-from loadtest.plan import Plan
 from loadtest.samples import Sample
 from loadtest.target import Target
+from loadtest.workload import RequestSet
 from tests.support.stub import Behaviour, stub
 
 
@@ -60,7 +60,7 @@ def echo() -> Iterator[str]:
 
 def measured(samples: list[Sample], clients: int = 4) -> Measurement:
     with echo() as url:
-        return measure(Plan(Target(url, "key"), "m", samples, None), clients, 0.5)
+        return measure([RequestSet(Target(url, "key"), "m", samples, None)], clients, 0.5)
 
 
 def test_answers_are_counted_and_checked() -> None:
@@ -91,10 +91,12 @@ def test_a_server_without_a_right_answer_is_an_error_that_says_why(sample: Sampl
 
 def test_several_models_are_asked_each_with_its_own_labels() -> None:
     with echo() as url:
-        plans = [Plan(Target(url, "key"), name, [Sample({"text": name}, None)], labels=["a", "b"]) for name in "abc"]
-        together = measure_together(plans, 4, 0.5)
+        sets = [
+            RequestSet(Target(url, "key"), name, [Sample({"text": name}, None)], labels=["a", "b"]) for name in "abc"
+        ]
+        together = measure(sets, 4, 0.5)
         assert 0 < together.failures < together.requests / 2
-        assert measure_together(plans[:2], 4, 0.5).failures == 0
+        assert measure(sets[:2], 4, 0.5).failures == 0
 
 
 def test_a_key_never_goes_out_unencrypted_to_an_https_url() -> None:
@@ -108,9 +110,11 @@ def test_a_key_never_goes_out_unencrypted_to_an_https_url() -> None:
 
         thread = threading.Thread(target=take)
         thread.start()
-        plan = Plan(Target(f"https://127.0.0.1:{listening.getsockname()[1]}", "key"), "m", [Sample({}, None)], None)
+        requests = RequestSet(
+            Target(f"https://127.0.0.1:{listening.getsockname()[1]}", "key"), "m", [Sample({}, None)], None
+        )
         with pytest.raises(LoadTestError, match="the server failed"):
-            measure(plan, 1, 0.1)
+            measure([requests], 1, 0.1)
         thread.join()
     assert received[0].startswith(b"\x16\x03"), "a TLS handshake"
 
@@ -121,9 +125,9 @@ def test_a_server_that_hangs_up_is_an_error() -> None:
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
-    plan = Plan(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None)
+    requests = RequestSet(Target("http://127.0.0.1:9", None), "m", [Sample({"text": "a"}, None)], None)
     with pytest.raises(LoadTestError, match="the server failed"):
-        measure(plan, 1, 0.1)
+        measure([requests], 1, 0.1)
 
 
 def test_a_server_that_is_slow_to_connect_is_measured_from_when_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +142,7 @@ def test_a_server_that_is_slow_to_connect_is_measured_from_when_it_has(monkeypat
 
 def measured_of(behaviour: Behaviour, clients: int) -> Measurement:
     with stub(behaviour) as url:
-        return measure(Plan(Target(url, None), "m", [Sample({"text": "x"}, None)], None), clients, 1)
+        return measure([RequestSet(Target(url, None), "m", [Sample({"text": "x"}, None)], None)], clients, 1)
 
 
 def test_a_server_that_answers_nothing_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the commands say when there is nothing to measure."""
+"""Messages and exit codes of the commands when there is nothing to measure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from loadtest.bench import server
-from loadtest.command import exit_code, verdict
+from loadtest.errors import exit_code, verdict
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def test_a_missing_package_is_one_line_with_its_extra(package: str, module: str,
     result = without(package, module, *options)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        f"error: not installed here: {package}; install the extra: pip install 'torchserve-text-bundle[loadtest]'"
+        f"error: not installed here: {package}: run make setup, or pip install -c constraints.txt -e '.[loadtest]'"
     ]
 
 
@@ -48,7 +48,7 @@ def test_no_server_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--users", "0"], "--users"),
         (["--max-failures", "5"], "expected a share from 0 to 1"),
@@ -61,10 +61,10 @@ def test_no_server_is_one_line(tmp_path: Path) -> None:
         (["--shape", "round"], "--shape"),
     ],
 )
-def test_wrong_options_are_named(options: list[str], told: str) -> None:
+def test_wrong_options_are_named(options: list[str], message: str) -> None:
     result = python("-m", "loadtest", "--model", "m", *options)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_wrong_options_are_named(options: list[str], told: str) -> None:
         ("slo.__main__", ["--model", "m", "--p99", "1s", "--processes", "0"]),
         ("bench.__main__", ["--models", "m", "--clients", "0"]),
         ("bench.__main__", ["--models", "m", "--repeats", "0"]),
-        ("bench.growth", ["--model", "m", "--copies", "0"]),
-        ("bench.contexts", ["--model", "m", "--seconds", "0"]),
+        ("bench.__main__", ["--models", "m", "--sweep", "models", "--values", "0"]),
+        ("bench.__main__", ["--models", "m", "--sweep", "contexts", "--seconds", "0"]),
     ],
 )
 def test_a_measurement_of_nothing_is_refused(
@@ -84,6 +84,22 @@ def test_a_measurement_of_nothing_is_refused(
     with pytest.raises(SystemExit):
         import_module(f"loadtest.{module}").main()
     assert f"argument {options[-2]}: 0: expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sweep", "workers", "--clients", "4"], "--clients is for the comparison of servers"),
+        (["--values", "4"], "--values are those of a --sweep"),
+    ],
+)
+def test_options_of_a_sweep_and_of_the_comparison_do_not_mix(
+    options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "--models", "m", *options])
+    with pytest.raises(SystemExit):
+        import_module("loadtest.bench.__main__").main()
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The exact binomial figures, beside scipy's."""
+"""Verdicts and intervals of counted shares."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ import pytest
 from scipy import stats
 
 from loadtest.confidence import (
-    at_most,
-    fewest_trials,
+    min_trials,
     percentile_interval,
     surely_above,
     surely_below,
-    upper_bound,
+    upper_limit,
 )
 
 
 @pytest.mark.parametrize("trials", [1, 20, 459, 30_000])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
-def test_the_distribution_is_the_binomial_one(trials: int, share: float) -> None:
-    for count in sorted({-1, 0, 1, round(trials * share), trials // 2, trials}):
-        assert at_most(count, trials, share) == pytest.approx(stats.binom.cdf(count, trials, share), abs=1e-9)
+def test_verdicts_are_those_of_the_binomial_distribution(trials: int, share: float) -> None:
+    for count in sorted({0, 1, round(trials * share), trials // 2, trials}):
+        below, above = stats.binom.cdf(count, trials, share), stats.binom.sf(count - 1, trials, share)
+        assert surely_below(count, trials, share) == (below <= 0.01)
+        assert surely_above(count, trials, share) == (above <= 0.01)
+
+
+@pytest.mark.parametrize("trials", [1, 20, 459, 30_000])
+def test_the_interval_of_a_percentile_ends_at_the_binomial_quantiles(trials: int) -> None:
+    low, high = stats.binom.ppf([0.025, 0.975], trials, 0.99)
+    values = np.arange(1.0, trials + 1)  # each value is its own rank
+    assert percentile_interval(values, 0.99) == (max(low, 1), min(high + 1, trials))
 
 
 @pytest.mark.parametrize(("count", "trials"), [(0, 459), (3, 1000), (10, 1000), (50, 3000)])
-def test_the_upper_bound_is_that_of_clopper_and_pearson(count: int, trials: int) -> None:
+def test_the_upper_limit_is_that_of_clopper_and_pearson(count: int, trials: int) -> None:
     expected = stats.binomtest(count, trials, alternative="less").proportion_ci(0.99, method="exact").high
-    assert upper_bound(count, trials) == pytest.approx(expected, abs=1e-6)
-    assert upper_bound(trials, trials) == 1
+    assert upper_limit(count, trials) == pytest.approx(expected, abs=1e-6)
+    assert upper_limit(trials, trials) == 1
 
 
 def test_459_requests_without_a_slow_one_are_the_fewest_that_show_a_p99() -> None:
-    assert fewest_trials(0.01) == 459
+    assert min_trials(0.01) == 459
     assert surely_below(0, 459, 0.01)
     assert not surely_below(0, 458, 0.01)
     assert not surely_below(1, 459, 0.01)

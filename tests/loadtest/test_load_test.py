@@ -56,7 +56,7 @@ def test_the_open_loop_leaves_a_page_and_its_figures(url: str, tmp_path: Path) -
     assert len(lines(tmp_path)) == told["requests"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "50.0 requests/s arriving by chance" in page
-    assert page.count("data:image/png") >= 6  # three pictures, each for a light and a dark ground
+    assert page.count("data:image/png") >= 3
     with (tmp_path / "out" / "timeline.csv").open() as file:
         assert [row["second"] for row in csv.DictReader(file)] == ["0.0", "1.0", "2.0"]
 
@@ -131,7 +131,7 @@ def test_locusts_requests_are_kept_exactly(url: str, tmp_path: Path) -> None:
 
 
 def test_a_master_has_every_request_of_a_worker_though_their_clocks_differ(tmp_path: Path) -> None:
-    """Each user's second answer comes a second after the end."""
+    """Each user's second answer comes a second after the end of the run."""
     (tmp_path / "sitecustomize.py").write_text("import time\nnow = time.time\ntime.time = lambda: now() + 3600\n")
     ahead = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     (port,) = ports.free_ports("127.0.0.1", 1)

@@ -10,31 +10,31 @@ import numpy as np
 import pytest
 
 from loadtest import open_loop
-from loadtest.bench.closed_loop import measure
+from loadtest.closed_loop import measure
 from loadtest.errors import LoadTestError
 from loadtest.generator import Run
 from loadtest.open_loop import run
-from loadtest.plan import Job, Plan
 from loadtest.samples import Sample
 from loadtest.stages import Stage
 from loadtest.target import Target
+from loadtest.workload import RequestSet, Workload
 from tests.support.stub import Behaviour, stub
 
 RIGHT = Sample({"text": "x"}, {"label": "a", "score": 0.9})
 WRONG = Sample({"text": "x"}, {"label": "b", "score": 0.9})
 
 
-def plan(url: str, *samples: Sample, model: str = "m") -> Plan:
-    return Plan(Target(url, None), model, list(samples or (RIGHT,)), None)
+def requests(url: str, *samples: Sample, model: str = "m") -> RequestSet:
+    return RequestSet(Target(url, None), model, list(samples or (RIGHT,)), None)
 
 
-def job(url: str, rate: float, seconds: float, *samples: Sample) -> Job:
-    return Job([plan(url, *samples)], [1.0], [Stage(seconds, rate)])
+def workload(url: str, rate: float, seconds: float, *samples: Sample) -> Workload:
+    return Workload([requests(url, *samples)], [1.0], [Stage(seconds, rate)])
 
 
 def sent(behaviour: Behaviour, rate: float, seconds: float, *samples: Sample) -> Run:
     with stub(behaviour) as url:
-        return run(job(url, rate, seconds, *samples))
+        return run(workload(url, rate, seconds, *samples))
 
 
 def test_every_request_is_sent_when_it_is_due_and_its_latency_is_the_servers() -> None:
@@ -65,7 +65,7 @@ def test_a_stall_is_seen_by_all_who_would_have_come_where_the_closed_loop_sees_i
     assert np.percentile(recording.latency, 99) > 0.7
     assert np.percentile(recording.latency, 90) > 0.4
     with stub(stall) as url:
-        measured = measure(plan(url), clients=1, seconds=3)
+        measured = measure([requests(url)], clients=1, seconds=3)
     assert measured.requests > 100
     assert measured.p99 < 100
 
@@ -78,39 +78,39 @@ def test_a_server_below_the_rate_falls_behind_and_the_latencies_say_so() -> None
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "sample", "told"),
+    ("behaviour", "sample", "error"),
     [
         (Behaviour(refuse_at=0), RIGHT, "status 503 Busy"),
         (Behaviour(gone_at=0), RIGHT, "the connection was closed"),
         (Behaviour(), WRONG, "label 'a', expected 'b'"),
     ],
 )
-def test_what_went_wrong_is_counted(behaviour: Behaviour, sample: Sample, told: str) -> None:
+def test_what_went_wrong_is_counted(behaviour: Behaviour, sample: Sample, error: str) -> None:
     recording = sent(behaviour, 50, 1, sample).recording
     assert len(recording) > 0
-    assert recording.errors() == {told: len(recording)}
+    assert recording.errors() == {error: len(recording)}
 
 
 def test_requests_that_nobody_answers_are_given_up() -> None:
     with stub(Behaviour(delay=60)) as url:
-        recording = run(replace(job(url, 20, 1), timeout=1.0)).recording
+        recording = run(replace(workload(url, 20, 1), timeout=1.0)).recording
     assert recording.errors() == {"no answer within 1 s": len(recording)}
     assert len(recording) > 0
 
 
 def test_what_the_generator_sends_late_counts_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_loop, "answer_fault", lambda *_: time.sleep(0.5))  # once: the one answer is remembered
+    monkeypatch.setattr(open_loop, "response_error", lambda *_: time.sleep(0.5))  # once: the one answer is remembered
     monkeypatch.setattr(open_loop, "WARM_UP_SECONDS", 0.0)
     with stub(Behaviour()) as url:
-        done = asyncio.run(open_loop._send(job(url, 100, 2), np.random.default_rng(0), 0))
-    assert (done.recording.late > 0.2).sum() > 10
-    assert np.all(done.recording.latency >= done.recording.late)
-    assert done.generator.faults(p50=0.01, p99=0.1)
+        done = asyncio.run(open_loop._send(workload(url, 100, 2), np.random.default_rng(0), 0))
+    assert (done.recording.lag > 0.2).sum() > 10
+    assert np.all(done.recording.latency >= done.recording.lag)
+    assert done.generator.problems(p50=0.01, p99=0.1)
 
 
 def test_two_processes_send_the_rate_together() -> None:
     with stub(Behaviour()) as url:
-        done = run(job(url, 200, 2), processes=2)
+        done = run(workload(url, 200, 2), processes=2)
     assert 320 <= len(done.recording) <= 480
     assert len(done.generator.cores) == 2
     assert np.all(np.diff(done.recording.start) >= 0)
@@ -118,8 +118,8 @@ def test_two_processes_send_the_rate_together() -> None:
 
 def test_two_models_share_the_requests() -> None:
     with stub(Behaviour()) as url:
-        plans = [plan(url, RIGHT), plan(url, WRONG, model="n")]
-        recording = run(Job(plans, [0.75, 0.25], [Stage(2, 200)])).recording
+        sets = [requests(url, RIGHT), requests(url, WRONG, model="n")]
+        recording = run(Workload(sets, [0.75, 0.25], [Stage(2, 200)])).recording
     share = np.mean(recording.model == 1)
     assert share == pytest.approx(0.25, abs=0.09)
     assert recording.errors() == {"label 'a', expected 'b'": int((recording.model == 1).sum())}
@@ -127,4 +127,4 @@ def test_two_models_share_the_requests() -> None:
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
     with pytest.raises(LoadTestError, match="takes no connection"):
-        run(job("http://127.0.0.1:9", 10, 1))
+        run(workload("http://127.0.0.1:9", 10, 1))

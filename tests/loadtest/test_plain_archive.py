@@ -24,7 +24,7 @@ LENGTH = 64
 
 
 def weights(folder: Path, network: Network, task: str, **more: Any) -> Path:
-    """What an archive of the plain server has beside its handler."""
+    """Write what an archive of the plain server has beside its handler."""
     files.write_hf(network, tiny_tokenizer().to_str(), folder, max_length=LENGTH)
     (folder / "metadata.json").write_text(json.dumps({"task": task, **more}))
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
@@ -43,7 +43,7 @@ def bare_tokenizer() -> Tokenizer:
 
 
 def run(network: Network, *texts: str) -> dict[str, torch.Tensor]:
-    """The network's logits without any padding."""
+    """Return the network's logits without any padding."""
     ids = torch.tensor([bare_tokenizer().encode(*texts).ids])
     with torch.inference_mode():
         return network.eval()(ids, torch.ones_like(ids))

@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from loadtest.generator import Generator, Run, together
-from loadtest.monitor import Reading
+from loadtest.generator import LoadGenerator, Run, together
+from loadtest.monitor import Reading, Work
 from loadtest.recording import Recorder, Recording, merged, unpacked
 from loadtest.report.pictures import _throughput
-from loadtest.report.theme import LIGHT
-from loadtest.server_metrics import Work
 from loadtest.stages import Stage
-from loadtest.timeline import growth, timeline
-from loadtest.workers import Reports
+from loadtest.timeline import memory_growth, timeline
 
 
 def recorded(*requests: tuple[float, float, str | None]) -> Recording:
@@ -45,16 +42,6 @@ def test_one_that_is_empty_changes_nothing() -> None:
     assert len(merged([recorded()])) == 0
 
 
-def test_requests_of_workers_count_by_the_masters_clock() -> None:
-    """By the message that came fastest: the other took half a second."""
-    reports = Reports()
-    for worker, ahead in (("one", 0.0), ("two", 3600.0)):
-        for now, way in ((10.0, 0.0), (13.0, 0.5)):
-            own = {"probes": b"", "cores": 0.1, "now": now + ahead}
-            reports.add(worker, recorded((now + ahead - 1, 0.1, None)).packed() | own, now + way)
-    assert merged(reports.recordings()).start.tolist() == pytest.approx([9, 9, 12, 12])
-
-
 def test_every_request_is_a_line(tmp_path: Path) -> None:
     ONE.write_csv(tmp_path / "requests.csv.gz", ["intent"])
     with gzip.open(tmp_path / "requests.csv.gz", "rt") as file:
@@ -66,7 +53,9 @@ def test_every_request_is_a_line(tmp_path: Path) -> None:
 
 
 def test_over_time_requests_belong_to_their_send_time_and_answers_to_theirs() -> None:
-    run = Run(recorded((0.9, 0.3, None), (0.2, 0.1, None), (1.5, 0.1, "x")), Generator([0.1], np.zeros(3)), origin=100)
+    run = Run(
+        recorded((0.9, 0.3, None), (0.2, 0.1, None), (1.5, 0.1, "x")), LoadGenerator([0.1], np.zeros(3)), origin=100
+    )
     work = Work(requests=30, batches=3, tokens=60, run_tokens=80)
     readings = [Reading(100.5, 0.5, 1.5, 300.0, work), Reading(101.5, 0.7, 1.0, 340.0, None), Reading(105, 1.0)]
     first, second = timeline(run, [Stage(2, 5)], readings)
@@ -75,43 +64,43 @@ def test_over_time_requests_belong_to_their_send_time_and_answers_to_theirs() ->
     assert first.p50 == pytest.approx(200)
     assert (first.batch_size, first.padding, first.server_cores) == (10, 0.25, 1.5)
     assert (second.batch_size, second.machine) == (None, 0.7)
-    assert growth([first, second]) == 40
+    assert memory_growth([first, second]) == 40
 
 
 def test_a_long_run_has_longer_parts() -> None:
-    run = Run(recorded((3599.5, 0.1, None)), Generator([0.1], np.zeros(1)), origin=0)
+    run = Run(recorded((3599.5, 0.1, None)), LoadGenerator([0.1], np.zeros(1)), origin=0)
     parts = timeline(run, [Stage(3600, 1)], [])
     assert len(parts) == 120
     assert sum(part.answered * 30 for part in parts) == pytest.approx(1, abs=0.2)
-    assert growth(parts) is None
+    assert memory_growth(parts) is None
 
 
 def test_failures_are_drawn_as_requests_a_second_over_their_part() -> None:
-    run = Run(recorded((0.5, 0, "x"), (1.5, 0, "x"), (2.5, 0, "x")), Generator([0.1], np.zeros(1)), origin=0)
-    (axis,) = _throughput(timeline(run, [Stage(240, 1)], []), 240, LIGHT).axes
+    run = Run(recorded((0.5, 0, "x"), (1.5, 0, "x"), (2.5, 0, "x")), LoadGenerator([0.1], np.zeros(1)), origin=0)
+    (axis,) = _throughput(timeline(run, [Stage(240, 1)], []), 240).axes
     bars = [bar for bar in axis.patches if isinstance(bar, Rectangle)]
     assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in bars[:3]] == [(0, 2, 1), (2, 2, 0.5), (4, 2, 0)]
 
 
 def test_a_generator_that_is_late_or_busy_makes_a_run_invalid() -> None:
     on_time, late = np.full(1000, 0.001), np.concatenate((np.full(970, 0.001), np.full(30, 0.05)))
-    assert Generator([0.5, 0.6], on_time).faults(0.05, p99=0.1) == []
-    (busy,) = Generator([0.2, 0.95], on_time).faults(0.05, p99=0.1)
+    assert LoadGenerator([0.5, 0.6], on_time).problems(0.05, p99=0.1) == []
+    (busy,) = LoadGenerator([0.2, 0.95], on_time).problems(0.05, p99=0.1)
     assert "busy for 95%" in busy
-    (behind,) = Generator([0.1], late).faults(0.05, p99=0.1)
+    (behind,) = LoadGenerator([0.1], late).problems(0.05, p99=0.1)
     assert "more than 10 ms late for 3.0% of the requests" in behind
     # Beside latencies of a second, 50 ms are nothing.
-    assert Generator([0.1], late).faults(0.05, p99=1.0) == []
+    assert LoadGenerator([0.1], late).problems(0.05, p99=1.0) == []
     # One late request among 20 is chance.
-    assert Generator([0.1], np.array([0.05] + [0.001] * 19)).faults(0.05, p99=0.1) == []
-    both = together([Generator([0.1], on_time), Generator([0.2], late)])
-    assert (len(both.late), list(both.cores)) == (2000, [0.1, 0.2])
+    assert LoadGenerator([0.1], np.array([0.05] + [0.001] * 19)).problems(0.05, p99=0.1) == []
+    both = together([LoadGenerator([0.1], on_time), LoadGenerator([0.2], late)])
+    assert (len(both.lag), list(both.cores)) == (2000, [0.1, 0.2])
 
 
 def test_users_may_be_late_by_less_than_half_of_what_is_measured() -> None:
-    users = Generator([0.3], np.full(100, 0.02), closed=True)
-    assert users.faults(p50=0.05, p99=0.1) == []
-    (behind,) = users.faults(p50=0.03, p99=0.1)
+    users = LoadGenerator([0.3], np.full(100, 0.02), closed=True)
+    assert users.problems(p50=0.05, p99=0.1) == []
+    (behind,) = users.problems(p50=0.03, p99=0.1)
     assert "20 ms late on average, of 30 ms measured" in behind
     # A machine that is busy for a moment is no fault of the generator.
-    assert Generator([0.3], np.full(100, 0.005), closed=True).faults(p50=0.006, p99=0.1) == []
+    assert LoadGenerator([0.3], np.full(100, 0.005), closed=True).problems(p50=0.006, p99=0.1) == []

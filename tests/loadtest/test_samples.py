@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from archives.build import build_archive
 from loadtest.errors import LoadTestError
-from loadtest.plan import Job, Plan
-from loadtest.samples import Sample, read_golden, read_labels, read_texts
-from loadtest.squad import SAMPLE
+from loadtest.samples import MAX_QUESTIONS, Sample, mixed, read_golden, read_labels, read_texts
 from loadtest.stages import Stage
 from loadtest.target import Target
+from loadtest.workload import RequestSet, Workload
 from tests.support.mini_archive import write_archive
 
 
 def written(path: Path, content: str) -> Path:
-    path.write_text(content, encoding="utf-8")
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
     return path
 
 
@@ -63,14 +64,34 @@ def test_squad_gives_its_questions_with_their_contexts(tmp_path: Path) -> None:
 
 def test_a_large_squad_gives_the_same_questions_of_all_its_parts_each_time(tmp_path: Path) -> None:
     path = tmp_path / "squad.json.gz"
-    path.write_bytes(gzip.compress(squad(10 * SAMPLE).encode()))
+    path.write_bytes(gzip.compress(squad(10 * MAX_QUESTIONS).encode()))
     samples = read_texts(path)
     assert samples == read_texts(path)
     numbers = [int(sample.request["question"][1:-1]) for sample in samples]
-    assert len(set(numbers)) == SAMPLE
-    assert min(numbers) < SAMPLE < 9 * SAMPLE < max(numbers)
+    assert len(set(numbers)) == MAX_QUESTIONS
+    assert min(numbers) < MAX_QUESTIONS < 9 * MAX_QUESTIONS < max(numbers)
     pairs = zip(numbers, samples, strict=True)
     assert all(f" {number // 10 * 10} " in sample.request["context"] for number, sample in pairs)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_labelled_texts_are_read_as_for_training_without_their_labels(tmp_path: Path, suffix: str) -> None:
+    rows = [{"label": "x", "text": 'say "hello, there"'}, {"label": "y", "text": "two\nlines"}]
+    path = tmp_path / f"texts{suffix}"
+    if suffix == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["label", "text"], delimiter="\t" if suffix == ".tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    assert read_texts(path) == [Sample({"text": row["text"]}, None) for row in rows]
+
+
+def test_flat_questions_are_asked_without_their_answers(tmp_path: Path) -> None:
+    row = {"id": "1", "question": "Q?", "context": "C is.", "answers": {"text": ["C"], "answer_start": [0]}}
+    path = written(tmp_path / "questions.jsonl", json.dumps(row) + "\n")
+    assert read_texts(path) == [Sample({"question": "Q?", "context": "C is."}, None)]
 
 
 def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> None:
@@ -80,27 +101,30 @@ def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> No
     assert read_texts(path) == [Sample(request, None) for request in requests]
 
 
-def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_a_workload_comes_back_from_its_file(tmp_path: Path) -> None:
     samples = [Sample({"question": "Who?", "context": "Łódź 🎈"}, {"answer": "Łódź"}), Sample({"text": "t"}, None)]
-    plans = [Plan(Target("http://host", "key"), "qa", samples, None), Plan(Target("http://host", None), "m", [], ["a"])]
-    job = Job(plans, [0.25, 0.75], [Stage(10, 0.5), Stage(20, 3)], 5.0)
-    job.write(tmp_path / "job.json")
-    assert Job.read(tmp_path / "job.json") == job
+    target = Target("http://host", "key")
+    sets = [RequestSet(target, "qa", samples, None), RequestSet(Target("http://host", None), "m", [], ["a"])]
+    workload = Workload(sets, [0.25, 0.75], [Stage(10, 0.5), Stage(20, 3)], 5.0)
+    workload.write(tmp_path / "workload.json")
+    assert Workload.read(tmp_path / "workload.json") == workload
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("t.txt", "\n \n", "empty"),
         ("t.json", '{"text": "a"}', "expected a list, or SQuAD's official format, got dict"),
         (
             "t.json",
             '{"data": [{"paragraphs": [{"context": "c"}]}]}',
-            "not in SQuAD's official format (KeyError('qas'))",
+            "data[0].paragraphs[0]: no list of qas",
         ),
-        ("t.json", '{"data": 7}', "not in SQuAD's official format"),
-        ("t.json", '{"data": []}', "empty"),
-        ("t.jsonl", '"a"\n{"text"', "t.jsonl"),
+        ("t.json", '{"data": 7}', "expected SQuAD's"),
+        ("t.json", '{"data": []}', "has no questions"),
+        ("t.jsonl", '"a"\n{"text"', "t.jsonl, entry 2: not JSON"),
+        ("t.csv", "headline\nhello\n", "has no column 'text', it has headline"),
+        ("t.txt", "hello \udcff\n", "entry 1: wrong encoding"),
         ("t.json.gz", "[]", "t.json.gz"),
         ("t.jsonl", '"a"\n7', "entry 2: expected a text or an object, got int"),
         ("t.jsonl", '{"request": "a"}', "entry 1: request and response have to be objects"),
@@ -111,10 +135,10 @@ def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_is_wrong_is_named_with_its_entry(tmp_path: Path, name: str, content: str, told: str) -> None:
+def test_a_file_that_is_wrong_is_named_with_its_entry(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(LoadTestError, match="--texts") as caught:
         read_texts(written(tmp_path / name, content))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -139,5 +163,26 @@ def test_a_missing_or_damaged_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(LoadTestError, match=r"no archive .*nobody\.mar.*--texts"):
         read_golden(tmp_path / "nobody.mar")
     assert read_labels(tmp_path / "nobody.mar") is None
-    with pytest.raises(LoadTestError, match=r"broken\.mar is damaged"):
+    with pytest.raises(LoadTestError, match=r"broken\.mar is not a usable archive"):
         read_golden(written(tmp_path / "broken.mar", "no zip"))
+
+
+GOLDEN = [Sample({"text": f"text number {i} says this"}, {"label": "a"}) for i in range(32)]
+
+
+def test_most_texts_are_short_and_some_are_long() -> None:
+    samples = mixed(GOLDEN)
+    words = [len(sample.request["text"].split()) for sample in samples]
+    assert 9 <= np.median(words) <= 16
+    assert 40 <= np.percentile(words, 95) <= 90
+    assert samples == mixed(GOLDEN)
+    assert all(sample.expected is None for sample in samples)
+
+
+def test_contexts_are_longer_than_their_questions_which_stay() -> None:
+    golden = [Sample({"question": "Who came?", "context": "Ana came to the house.", "top_k": 2}, None)]
+    samples = mixed(golden)
+    assert {sample.request["question"] for sample in samples} == {"Who came?"}
+    words = [len(sample.request["context"].split()) for sample in samples]
+    assert 90 <= np.median(words) <= 150
+    assert max(words) <= 2000

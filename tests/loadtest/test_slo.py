@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.generator import Generator, Run
-from loadtest.plan import Job, Plan
+from loadtest.generator import LoadGenerator, Run
 from loadtest.recording import Recorder
-from loadtest.slo.__main__ import conclude, milliseconds
-from loadtest.slo.point import LOOKS, Point, Verdict, judged, measure_point, seconds_of_a_look
+from loadtest.slo.__main__ import milliseconds
+from loadtest.slo.point import LOOKS, Point, Verdict, assess, measure_point, seconds_of_a_look
+from loadtest.slo.report import conclude
 from loadtest.slo.search import LOWEST_RATE, PRECISION, Search, search
 from loadtest.target import Target
+from loadtest.workload import RequestSet, Workload
 from tests.support.stub import Behaviour, stub
 
 
@@ -29,7 +30,7 @@ def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) ->
     recorder = Recorder()
     for i in range(requests):
         recorder.add(i / 100, 0.2 if i < slow else 0.05, 0, 0, "status 503" if i >= requests - failures else None)
-    return Run(recorder.recording(), Generator([0.2], np.full(requests, late)), 0)
+    return Run(recorder.recording(), LoadGenerator([0.2], np.full(requests, late)), 0)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +46,11 @@ def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) ->
     ],
 )
 def test_a_rate_is_judged_by_what_chance_allows(runs: list[Run], verdict: Verdict) -> None:
-    assert judged(runs, 100, 20, bound=0.1).verdict == verdict
+    assert assess(runs, 100, 20, limit=0.1).verdict == verdict
 
 
 def test_the_share_told_covers_all_looks_as_the_verdict_does() -> None:
-    points = [judged([run(2000, slow=slow)], 100, 20, 0.1) for slow in range(20)]
+    points = [assess([run(2000, slow=slow)], 100, 20, 0.1) for slow in range(20)]
     at_the_edge = [point for point in points if point.verdict == "kept"][-1]
     assert 0.009 < at_the_edge.slow_at_most <= 0.01
 
@@ -64,11 +65,11 @@ def test_an_unsure_rate_is_looked_at_again_and_a_sure_one_is_not() -> None:
 
         return once
 
-    point = measure_point(send(20), 200, 0.1, least=10, seed=3)
+    point = measure_point(send(20), 200, 0.1, min_seconds=10, seed=3)
     assert (point.verdict, point.requests, len(seen)) == ("not shown", 2000 * LOOKS, LOOKS)
     assert len({seed for _, seed in seen}) == LOOKS
     seen.clear()
-    assert measure_point(send(0), 200, 0.1, least=10, seed=4).verdict == "kept"
+    assert measure_point(send(0), 200, 0.1, min_seconds=10, seed=4).verdict == "kept"
     assert len(seen) == 1
 
 
@@ -79,7 +80,7 @@ def test_a_low_rate_is_looked_at_shortly_and_then_for_as_long_as_it_takes() -> N
         seconds.append(duration)
         return run(round(rate * duration))
 
-    point = measure_point(send, 10, 0.1, least=5, seed=0)
+    point = measure_point(send, 10, 0.1, min_seconds=5, seed=0)
     assert point.verdict == "kept"
     assert seconds[:2] == [5, 20]
     assert max(seconds) <= seconds_of_a_look(10, 5)
@@ -90,13 +91,13 @@ def test_a_low_rate_that_is_hopeless_is_not_looked_at_for_long() -> None:
     def send(rate: float, duration: float, seed: int) -> Run:
         return run(round(rate * duration), slow=round(rate * duration))
 
-    point = measure_point(send, 2, 0.1, least=1, seed=0)
+    point = measure_point(send, 2, 0.1, min_seconds=1, seed=0)
     assert (point.verdict, point.seconds) == ("missed", 1)
 
 
 def test_a_low_rate_is_looked_at_for_longer() -> None:
-    assert seconds_of_a_look(1000, least=10) == 10
-    assert seconds_of_a_look(10, least=10) > 100
+    assert seconds_of_a_look(1000, min_seconds=10) == 10
+    assert seconds_of_a_look(10, min_seconds=10) > 100
 
 
 def point(rate: float, verdict: Verdict) -> Point:
@@ -109,16 +110,16 @@ def searched(verdict_at: Callable[[float], Verdict], first: float) -> Search:
 
 @pytest.mark.parametrize("first", [1.0, 90.0, 100.0, 130.0, 5000.0])
 def test_the_highest_rate_is_found_from_any_first_one(first: float) -> None:
-    found = searched(lambda rate: "kept" if rate <= 100 else "missed", first)
-    assert found.best is not None
-    assert 100 / PRECISION <= found.best.rate <= 100
-    assert not found.limited_by_generator
+    result = searched(lambda rate: "kept" if rate <= 100 else "missed", first)
+    assert result.best is not None
+    assert 100 / PRECISION <= result.best.rate <= 100
+    assert not result.limited_by_generator
 
 
 def test_a_rate_that_is_not_shown_does_not_count() -> None:
-    found = searched(lambda rate: "kept" if rate <= 50 else "not shown" if rate <= 100 else "missed", 60)
-    assert found.best is not None
-    assert found.best.rate <= 50
+    result = searched(lambda rate: "kept" if rate <= 50 else "not shown" if rate <= 100 else "missed", 60)
+    assert result.best is not None
+    assert result.best.rate <= 50
 
 
 def test_what_was_luck_is_not_confirmed() -> None:
@@ -129,9 +130,9 @@ def test_what_was_luck_is_not_confirmed() -> None:
         seen.add(rate)
         return "kept" if lucky or rate <= 96 else "missed"
 
-    found = searched(once, 80)
-    assert found.best is not None
-    assert found.best.rate <= 96
+    result = searched(once, 80)
+    assert result.best is not None
+    assert result.best.rate <= 96
 
 
 def test_where_luck_lasted_the_search_goes_on_downwards() -> None:
@@ -141,13 +142,13 @@ def test_where_luck_lasted_the_search_goes_on_downwards() -> None:
         return "kept" if lucky or rate <= 60 else "missed"
 
     seen: list[float] = []
-    found = searched(once, 100)
-    assert found.best is not None
-    assert 45 < found.best.rate <= 60
+    result = searched(once, 100)
+    assert result.best is not None
+    assert 45 < result.best.rate <= 60
 
 
 def test_a_machine_that_is_too_busy_to_confirm_anything_gives_no_result() -> None:
-    """From the first rate on that is asked for a second time."""
+    """The generator is too slow from the first rate on that is tried for a second time."""
     seen: set[float] = set()
     busy: list[float] = []
 
@@ -156,9 +157,9 @@ def test_a_machine_that_is_too_busy_to_confirm_anything_gives_no_result() -> Non
         seen.add(rate)
         return "not valid" if busy else "missed" if rate > 100 else "kept"
 
-    found = searched(once, 60)
-    assert found.best is None
-    assert found.limited_by_generator
+    result = searched(once, 60)
+    assert result.best is None
+    assert result.limited_by_generator
 
 
 def test_a_server_that_never_keeps_it_has_no_rate() -> None:
@@ -166,24 +167,24 @@ def test_a_server_that_never_keeps_it_has_no_rate() -> None:
 
 
 def test_a_generator_that_is_too_slow_is_told_from_a_server_that_is() -> None:
-    found = searched(lambda rate: "kept" if rate <= 100 else "not valid", 60)
-    assert found.best is not None
-    assert found.limited_by_generator
+    result = searched(lambda rate: "kept" if rate <= 100 else "not valid", 60)
+    assert result.best is not None
+    assert result.limited_by_generator
 
 
 def test_rates_that_would_take_too_long_are_not_tried() -> None:
-    found = searched(lambda rate: "kept" if rate <= 1.5 else "missed", 1.2)
-    assert found.best is None
-    assert [point.rate for point in found.points] == [LOWEST_RATE]
+    result = searched(lambda rate: "kept" if rate <= 1.5 else "missed", 1.2)
+    assert result.best is None
+    assert [point.rate for point in result.points] == [LOWEST_RATE]
 
 
 def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     best, above = point(100, "kept"), replace(point(110, "not valid"), why="it was late")
-    job = Job([Plan(Target("http://host", None), "m", [], None)], [1.0], [])
-    found = Search([best, above, best], best, limited_by_generator=True)
-    assert conclude(job, found, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
+    workload = Workload([RequestSet(Target("http://host", None), "m", [], None)], [1.0], [])
+    result = Search([best, above, best], best, limited_by_generator=True)
+    assert conclude(workload, result, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
     found_rate, not_valid = capsys.readouterr().out.splitlines()[-2:]
     assert found_rate.startswith("100.0 requests/s keep p99 within 100 ms")
     assert not_valid == "not valid: a higher rate could not be tried: it was late"
@@ -191,9 +192,9 @@ def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_foun
 
 
 def test_a_generator_too_slow_for_the_last_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    job = Job([Plan(Target("http://host", None), "m", [], None)], [1.0], [])
-    found = Search([replace(point(110, "not valid"), why="it was late")], None, limited_by_generator=True)
-    assert conclude(job, found, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
+    workload = Workload([RequestSet(Target("http://host", None), "m", [], None)], [1.0], [])
+    result = Search([replace(point(110, "not valid"), why="it was late")], None, limited_by_generator=True)
+    assert conclude(workload, result, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
     assert capsys.readouterr().out.splitlines()[-1] == "not valid: a rate could not be tried: it was late"
     assert "too slow for the last rate tried" in (tmp_path / "slo.html").read_text()
 
@@ -215,11 +216,11 @@ def slo(url: str, tmp_path: Path, *options: str) -> tuple[subprocess.CompletedPr
 def test_a_server_of_known_capacity_is_found_to_have_it(tmp_path: Path) -> None:
     """It answers 600 requests a second one after the other, each 100 ms later at the least."""
     with stub(Behaviour(capacity=600, delay=0.1)) as url:
-        result, told = slo(url, tmp_path, "--p99", "130ms", "--seconds", "3")
+        result, metrics = slo(url, tmp_path, "--p99", "130ms", "--seconds", "3")
     assert result.returncode in {0, 3}, result.stdout + result.stderr
-    assert told["points"][-1]["failures"] == 0
-    assert told["scenarios"]["offline"]["requests_per_second"] == pytest.approx(600, rel=0.2)
-    assert told["scenarios"]["single-stream"]["p50"] >= 100
+    assert metrics["points"][-1]["failures"] == 0
+    assert metrics["scenarios"]["offline"]["requests_per_second"] == pytest.approx(600, rel=0.2)
+    assert metrics["scenarios"]["single-stream"]["p50"] >= 100
     if result.returncode == 0:
-        assert 300 < told["requests_per_second"] < 600
+        assert 300 < metrics["requests_per_second"] < 600
     assert "Rates tried, in order" in (tmp_path / "out" / "slo.html").read_text()

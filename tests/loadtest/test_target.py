@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import LoadTestError
-from loadtest.target import Target, find_target
-from tests.support.recorded import process_of
+from loadtest.target import Target, find_target, local_server
+from tests.support.recorded import new_server, process_of
 
 
 @pytest.fixture
@@ -33,9 +33,8 @@ def record(tmp_path: Path) -> Iterator[Callable[..., Path]]:
             folder = tmp_path / str(port)
             folder.mkdir()
             pid = stack.enter_context(process_of(folder)) if runs else 1
-            urls = {"inference": f"http://127.0.0.1:{port}"}
-            (folder / "server.json").write_text(json.dumps({"port": port, "urls": urls, "pid": pid}))
-            keys = {"inference": {"key": key}, "management": {"key": "other"}}
+            new_server(folder, port=port, pid=pid).save()
+            keys = {kind: {"key": key, "expiration time": "2999-01-01T00:00:00Z"} for kind in ("inference", "API")}
             (folder / "key_file.json").write_text(json.dumps(keys))
             return folder
 
@@ -82,7 +81,7 @@ def test_of_several_servers_one_has_to_be_chosen(
 
 
 def test_without_a_server_the_way_to_start_one_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LoadTestError, match="make serve"):
+    with pytest.raises(LoadTestError, match=r"make serve.* --url and --token"):
         find_target(servers=tmp_path / "none")
 
 
@@ -92,9 +91,20 @@ def test_a_key_that_cannot_be_read_is_told(
     port = listeners[0].getsockname()[1]
     record(port)
     (tmp_path / str(port) / "key_file.json").unlink()
-    with pytest.raises(LoadTestError, match="cannot read the key"):
+    with pytest.raises(LoadTestError, match=f"cannot read the keys of the server on port {port}"):
         find_target(port, tmp_path)
 
 
 def test_a_server_without_keys_gets_no_header() -> None:
     assert "Authorization" not in Target("http://localhost", None).headers
+
+
+def test_only_a_server_of_this_machine_is_watched(
+    tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
+) -> None:
+    running, ended = (listener.getsockname()[1] for listener in listeners)
+    record(running)
+    record(ended, runs=False)
+    urls = [f"http://127.0.0.1:{running}", f"http://127.0.0.1:{ended}", "http://elsewhere:8080"]
+    servers = [local_server(Target(url, None), tmp_path) for url in urls]
+    assert [server.port if server else None for server in servers] == [running, None, None]

@@ -12,19 +12,19 @@ import pytest
 
 from loadtest import locust_run
 from loadtest.errors import LoadTestError
-from loadtest.plan import Job, Plan
 from loadtest.samples import Sample
 from loadtest.stages import Stage
 from loadtest.target import Target
+from loadtest.workload import RequestSet, Workload
 from tests.support.stub import Behaviour, requests_to, stub
 
 
 def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
-    """Four users, who get answers for half a second."""
+    """The stub answers four users for half a second."""
     alone = Namespace(worker=False, master=False, processes=1, out=tmp_path)
     with stub(Behaviour(stall_at=0.5, stall=1000)) as url:
-        plan = Plan(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
-        run = locust_run.run(Job([plan], [1.0], [Stage(2, 4)], timeout=1), alone)
+        requests = RequestSet(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
+        run = locust_run.run(Workload([requests], [1.0], [Stage(2, 4)], timeout=1), alone)
     assert run is not None
     assert run.recording.right.any()
     errors = run.recording.errors()
@@ -33,11 +33,11 @@ def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_worker_dies_is_no_result(tmp_path: Path) -> None:
-    """Its users were gone and its last requests are: figures of the others would tell of fewer users than asked."""
+    """Metrics of the other workers would be those of fewer users than asked for."""
     two = Namespace(worker=False, master=False, processes=2, out=tmp_path)
     with stub(Behaviour(delay=0.01)) as url, ThreadPoolExecutor() as pool:
-        plan = Plan(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
-        running = pool.submit(locust_run.run, Job([plan], [1.0], [Stage(4, 4)], timeout=1), two)
+        requests = RequestSet(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
+        running = pool.submit(locust_run.run, Workload([requests], [1.0], [Stage(4, 4)], timeout=1), two)
         deadline = time.monotonic() + 30
         while requests_to(url) < 10:
             assert time.monotonic() < deadline

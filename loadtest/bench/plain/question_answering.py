@@ -1,4 +1,4 @@
-"""A plain TorchServe handler: `{"question": …, "context": …}` to `{"answer", "score", "start", "end"}`."""
+"""Answers `{"question": …, "context": …}` with `{"answer", "score", "start", "end"}`, as a plain TorchServe handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plain TorchServe handler: `{"text": …}` to `{"label", "score"}`."""
+"""Answers `{"text": …}` with `{"label", "score"}`, as a plain TorchServe handler."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.server_metrics import Work, read
+from loadtest.monitor import Work, read_work
 
 TEXT = """
 # HELP batch_fill Torchserve prometheus histogram metric with unit: ratio
@@ -21,19 +21,19 @@ padded_tokens_total{ModelName="intent",Level="Model",} 5.0E3
 
 
 def test_one_models_work_is_told_from_anothers() -> None:
-    work = read(TEXT, ["intent"])
+    work = read_work(TEXT, ["intent"])
     assert work == Work(requests=300, batches=20, tokens=4000, run_tokens=5000)
     assert work.batch_size == 15
     assert work.padding_share == pytest.approx(0.2)
-    assert read(TEXT, ["intent", "qa"]).requests == 308
+    assert read_work(TEXT, ["intent", "qa"]).requests == 308
 
 
 def test_work_counts_from_before() -> None:
-    work = read(TEXT, ["intent"]).since(Work(requests=200, batches=10, tokens=3000, run_tokens=3000))
+    work = read_work(TEXT, ["intent"]).since(Work(requests=200, batches=10, tokens=3000, run_tokens=3000))
     assert work.batch_size == 10
     assert work.padding_share == pytest.approx(0.5)
 
 
 def test_without_work_there_is_no_batch() -> None:
-    work = read(TEXT, ["nobody"])
+    work = read_work(TEXT, ["nobody"])
     assert (work.batch_size, work.padding_share) == (None, None)

@@ -1,4 +1,4 @@
-"""What the machine could do at most: the model alone, without a server, on every core.
+"""Measures the upper bound of the machine: the model alone, without a server, on every core.
 
 Rows are made, sorted over the whole set, packed and padded ahead; one process a core runs one single-threaded
 ONNX Runtime session, as the server's workers do.
@@ -27,16 +27,16 @@ _start: Barrier
 
 
 def rows_per_second(folder: Path, rows: Rows, seconds: float, cores: int) -> float:
-    """Rows of token ids [rows][tokens] a second through an unpacked archive's model, run again and again."""
+    """Return how many rows of token ids [rows][tokens] a second an unpacked archive's model runs, again and again."""
     context = get_context("spawn")
     start = context.Barrier(cores)
-    with ProcessPoolExecutor(cores, context, _keep, (start,)) as processes:
+    with ProcessPoolExecutor(cores, context, _set_barrier, (start,)) as processes:
         runs = [processes.submit(_run, folder, rows, seconds, seed) for seed in range(cores)]
         return sum(run.result() for run in runs)
 
 
-def _keep(start: Barrier) -> None:
-    """Barriers reach a process only as it starts."""
+def _set_barrier(start: Barrier) -> None:
+    """Take the barrier: one reaches a process only as it starts."""
     global _start  # noqa: PLW0603
     _start = start
 

@@ -1,7 +1,7 @@
-"""A closed loop of clients: each sends its next request when the answer to the last one has come.
+"""Measures with a closed loop of clients: each sends its next request when the answer to the last one has come.
 
-Plain asyncio on kept connections, made to take little of the processor that it shares with the server; answers are
-checked after the measurement. The load test proper uses Locust.
+Plain asyncio on connections that stay open, made to take little of the processor that it shares with the server;
+answers are checked after the measurement. The load test proper uses Locust.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from loadtest.checks import answer_fault
+from loadtest.checks import response_error
 from loadtest.connection import Connection, connect, request_bytes
 from loadtest.errors import LoadTestError
-from loadtest.plan import Plan
+from loadtest.workload import RequestSet
 
 WARM_UP_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
@@ -26,9 +26,10 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """Of right answers, latencies in milliseconds; `requests` and `failures` (wrong answers among them) are counts.
+    """Rate and latencies (milliseconds) of right answers.
 
-    `generator_cores` is the processor time a second that the clients took.
+    `requests` and `failures`, wrong answers among them, are counts; `generator_cores` is the processor time a second
+    that the clients took.
     """
 
     requests_per_second: float
@@ -42,7 +43,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request by its sample's number among those of all plans, when it went out, and its answer when complete."""
+    """A request by its sample's number among those of all sets, when it went out, and its answer when complete."""
 
     sample: int
     sent: float
@@ -51,29 +52,24 @@ class Exchange:
     body: bytes
 
 
-def measure(plan: Plan, clients: int, seconds: float) -> Measurement:
-    """`measure_together` of one plan."""
-    return measure_together([plan], clients, seconds)
+def measure(sets: Sequence[RequestSet], clients: int, seconds: float) -> Measurement:
+    """Run the loop, after a short one that is not counted; every client gets its last answer before this returns.
 
-
-def measure_together(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
-    """Runs the loop, after a short one that is not counted; every client gets its last answer before this returns.
-
-    Each client sends the samples of all plans, which are for one server.
+    Each client sends the samples of all sets, which are for one server.
 
     Raises:
         LoadTestError: the server closed a connection, did not answer in time, or gave no right answer.
     """
-    return asyncio.run(_measure(plans, clients, seconds))
+    return asyncio.run(_measure(sets, clients, seconds))
 
 
-async def _measure(plans: Sequence[Plan], clients: int, seconds: float) -> Measurement:
-    requests = [request for plan in plans for request in request_bytes(plan)]
+async def _measure(sets: Sequence[RequestSet], clients: int, seconds: float) -> Measurement:
+    requests = [request for one in sets for request in request_bytes(one)]
     connections: list[Client] = []
     try:
         for client in range(clients):
             factory = partial(Client, requests, _order(len(requests), client))
-            connections.append(await connect(factory, plans[0].target.url))
+            connections.append(await connect(factory, sets[0].target.url))
         # Not before all are connected, which takes its time where the server is far away.
         begin = time.perf_counter() + WARM_UP_SECONDS
         end = begin + seconds
@@ -88,11 +84,11 @@ async def _measure(plans: Sequence[Plan], clients: int, seconds: float) -> Measu
         reason = str(error) or "no answer in time"
         raise LoadTestError(f"the server failed under {clients} clients: {reason}") from error
     counted = [exchange for connection in connections for exchange in connection.exchanges]
-    return summarise([exchange for exchange in counted if begin <= exchange.done <= end], plans, seconds, spent)
+    return summarise([exchange for exchange in counted if begin <= exchange.done <= end], sets, seconds, spent)
 
 
 class Client(Connection):
-    """From its start on, sends its next request when the answer to the last one has come."""
+    """A connection that sends its next request when the answer to the last one has come."""
 
     def __init__(self, requests: Sequence[bytes], order: Iterator[int]) -> None:
         self.exchanges: list[Exchange] = []
@@ -101,7 +97,7 @@ class Client(Connection):
         self._order = order
 
     def start(self, end: float) -> None:
-        """Until `end`, of perf_counter."""
+        """Send until `end`, by perf_counter."""
         self._end = end
         self._next()
 
@@ -128,7 +124,7 @@ class Client(Connection):
 
 
 async def _last_answers(connections: Sequence[Client]) -> None:
-    """Waits for as long as some come: a server may be slow, and well, with many requests to answer."""
+    """Wait for as long as some answers come: a server may be slow, and well, with many requests to answer."""
     answers = asyncio.gather(*(connection.finished for connection in connections))
     before = len(connections) + 1
     while before > (waiting := sum(not connection.finished.done() for connection in connections)):
@@ -140,20 +136,20 @@ async def _last_answers(connections: Sequence[Client]) -> None:
     await answers
 
 
-def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: float, spent: float) -> Measurement:
-    """Figures of the exchanges that ended within the measured `seconds`; checks each answer.
+def summarise(exchanges: Sequence[Exchange], sets: Sequence[RequestSet], seconds: float, spent: float) -> Measurement:
+    """Summarise the exchanges that ended within the measured `seconds`; check each answer.
 
     Raises:
         LoadTestError: there were none, or none that was right.
     """
     if not exchanges:
         raise LoadTestError(f"no answer within {seconds:g} s: measure for longer")
-    sent = [(sample, plan.labels) for plan in plans for sample in plan.samples]
-    faults = [answer_fault(exchange.status, exchange.body, *sent[exchange.sample]) for exchange in exchanges]
+    sent = [(sample, one.labels) for one in sets for sample in one.samples]
+    errors = [response_error(exchange.status, exchange.body, *sent[exchange.sample]) for exchange in exchanges]
     # Refusals come fast: they would make a server that fails look quick.
-    right = [exchange for exchange, reason in zip(exchanges, faults, strict=True) if reason is None]
+    right = [exchange for exchange, error in zip(exchanges, errors, strict=True) if error is None]
     if not right:
-        raise LoadTestError(f"none of {len(exchanges)} answers was right: {faults[0]}")
+        raise LoadTestError(f"none of {len(exchanges)} answers was right: {errors[0]}")
     latencies = np.array([exchange.done - exchange.sent for exchange in right]) * 1000
     p50, p95, p99 = (round(float(value), 2) for value in np.percentile(latencies, [50, 95, 99]))
     return Measurement(
@@ -168,7 +164,7 @@ def summarise(exchanges: Sequence[Exchange], plans: Sequence[Plan], seconds: flo
 
 
 def _order(samples: int, client: int) -> Iterator[int]:
-    """Sample numbers without end, for each client in an order of its own, the same in every run."""
+    """Yield sample numbers without end, for each client in an order of its own, the same in every run."""
     numbers = random.Random(client).sample(range(samples), samples)
     while True:
         yield from numbers
