@@ -40,7 +40,10 @@ class Clone:
         return self.root / "archives" / "store" / "sentiment.mar"
 
     def dvc(self, *arguments: str, pipeline: str = "sentiment") -> str:
-        command = [str(DVC), "--cd", str(self.root / "configs" / "dvc" / pipeline), *arguments]
+        return self.run(str(DVC), "--cd", str(self.root / "configs" / "dvc" / pipeline), *arguments)
+
+    def run(self, *command: str) -> str:
+        """Run a command in the project; return what it prints."""
         site = str(self.root.with_name("site"))
         environment = os.environ | {"PATH": PATH, "DVC_SITE_CACHE_DIR": site, "CUDA_VISIBLE_DEVICES": ""}
         result = subprocess.run(
@@ -49,13 +52,13 @@ class Clone:
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
-    def ran(self, *options: str) -> tuple[set[str], str]:
-        """Stages that `dvc repro` has run, and what it printed."""
-        told = self.dvc("repro", *options)
-        return {line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")}, told
+    def reproduce(self) -> tuple[set[str], str]:
+        """Run the pipeline as `make pipeline` does; return the stages that ran, and what was printed."""
+        output = self.run(sys.executable, "-m", "lightning_modules.pipeline", "sentiment")
+        return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}, output
 
     def set(self, **values: Any) -> None:
-        """Changes the task's settings, by their dotted names with __ for a dot."""
+        """Change the task's settings, by their dotted names with __ for a dot."""
         settings = yaml.safe_load(self.task.read_text())
         for name, value in values.items():
             *groups, key = name.split("__")
@@ -71,14 +74,14 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path, tiny_backbone: Path) -> Clone:
-    """With settings of the sentiment task that train in seconds."""
+    """A clone whose sentiment task trains in seconds."""
     root = tmp_path / "clone"
     for folder in ("archives", "configs", "handlers", "lightning_modules"):
         ignored = shutil.ignore_patterns("__pycache__", "store", "servers", "tmp", "cache", "dvc.lock", "metrics.json")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     shutil.copy(ROOT / ".gitignore", root)
-    made = Clone(root)
-    made.set(
+    clone = Clone(root)
+    clone.set(
         model__init_args__backbone=str(tiny_backbone),
         model__init_args__learning_rate=0.01,
         data__init_args__synthetic__init_args__examples=120,
@@ -98,7 +101,7 @@ def clone(tmp_path: Path, tiny_backbone: Path) -> Clone:
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=first"]):
         identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
         subprocess.run(["git", *identity, *command], cwd=root, check=True)
-    return made
+    return clone
 
 
 def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_what_has_changed_only(
@@ -106,17 +109,17 @@ def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_wha
 ) -> None:
     clone.set(require_cuda=True)
     run = clone.root / "runs" / "sentiment"
-    stages, told = clone.ran("--allow-missing")
-    assert stages == STAGES, told
-    assert told.count("sentiment: skipped: require_cuda is true") == 3, told  # tune, fit, archive
+    stages, output = clone.reproduce()
+    assert stages == STAGES, output
+    assert output.count("sentiment: skipped: require_cuda is true") == 3, output  # tune, fit, archive
     assert json.loads((run / "skipped.json").read_text())["stage"] == "fit"
     assert not (run / "export").exists()
     assert not clone.archive.exists()
     assert clone.metrics() == {form: {"accuracy": None, "macro_f1": None} for form in ("torch", "fp32", "int8")}
 
     clone.set(require_cuda=False)
-    stages, told = clone.ran()
-    assert stages == STAGES - {"data"}, told
+    stages, output = clone.reproduce()
+    assert stages == STAGES - {"data"}, output
     verify_archive(clone.archive)
     assert not (run / "skipped.json").exists()
     assert (run / "tune" / "best.yaml").is_file()
@@ -127,12 +130,12 @@ def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_wha
 
     # Nothing new at the top, and what DVC wants in git is all that git sees.
     status = ["git", "status", "--short", "--untracked-files=all"]
-    seen = subprocess.run(status, cwd=clone.root, capture_output=True, text=True, check=True).stdout.split()[1::2]
-    assert sorted(seen) == ["configs/dvc/sentiment/dvc.lock", "configs/dvc/sentiment/metrics.json"]
+    files = subprocess.run(status, cwd=clone.root, capture_output=True, text=True, check=True).stdout.split()[1::2]
+    assert sorted(files) == ["configs/dvc/sentiment/dvc.lock", "configs/dvc/sentiment/metrics.json"]
 
-    assert clone.ran()[0] == {"condition"}
+    assert clone.reproduce()[0] == {"condition"}
     clone.archive.unlink()
-    assert clone.ran()[0] == {"condition", "archive"}
+    assert clone.reproduce()[0] == {"condition", "archive"}
     verify_archive(clone.archive)
 
     clone.set(model__init_args__dropout=0.2)
@@ -145,11 +148,18 @@ def test_a_pipeline_skips_stages_then_makes_a_verified_archive_and_then_runs_wha
 
 @pytest.mark.parametrize("pipeline", ["intent", "qa", "sentiment", "student"])
 def test_every_pipeline_leads_to_the_archive_of_its_task(clone: Clone, pipeline: str) -> None:
-    """Its settings are found in the task's YAML, and its files are there."""
+    """A stage's settings stand in the task's YAML, and the files that it needs exist."""
     changed = json.loads(clone.dvc("status", "--json", "--with-deps", "archive", pipeline=pipeline))
     stages = yaml.safe_load((clone.root / "configs" / "dvc" / pipeline / "dvc.yaml").read_text())["stages"]
     assert set(stages) <= set(changed)
     for stage in stages.values():
         for file in stage.get("deps", []):
-            made = "$" in file or file.endswith("/metrics.json")  # by another stage
-            assert made or (clone.root / file).exists(), file
+            of_another_stage = "$" in file or file.endswith("/metrics.json")
+            assert of_another_stage or (clone.root / file).exists(), file
+
+
+def test_a_pipeline_that_does_not_exist_is_one_line() -> None:
+    command = [sys.executable, "-m", "lightning_modules.pipeline", "intend"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "error: there is no pipeline intend: configs/dvc has intent, qa, sentiment, student\n"
