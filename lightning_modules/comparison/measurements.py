@@ -131,7 +131,7 @@ def measure_speed(models: Mapping[str, Path], requests: Sequence[Payload]) -> di
             names[name] = (model, form)
             runs[name] = partial(_run, pipeline, [pipeline.encode(pipeline.parse(request)).rows for request in sample])
     # Each model has its own token ids for a request, so the benchmark hands out the requests' numbers.
-    measured = compare_speed(runs, [[i] for i in range(len(sample))], seconds=60)
+    measured = compare_speed(runs, [[i] for i in range(len(sample))])
     return {names[name]: asdict(speed) for name, speed in measured.items()}
 
 

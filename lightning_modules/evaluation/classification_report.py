@@ -16,11 +16,11 @@ from lightning_modules.evaluation.classification_metrics import (
 from lightning_modules.evaluation.page import write_evaluation
 from lightning_modules.evaluation.plots import calibration_picture, confusion_picture
 
-SAVED_ERRORS = 100  # in errors.json
+SAVED_ERRORS = 100  # errors in errors.json
 SHOWN_ERRORS = 25
 SHOWN_PAIRS = 15
 SHOWN_EXAMPLES = 12
-SHOWN_CLASSES = 25  # the rest is folded
+SHOWN_CLASSES = 25  # classes in the open table; further ones are folded
 
 
 def write_classification_report(

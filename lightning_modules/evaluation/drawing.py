@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 GROUND, TEXT, FAINT = "#ffffff", "#1d2530", "#d5dae1"
 ACCENT, SECOND = "#2563a8", "#c2571a"
-SHARES = ("#ffffff", "#b9d2ec", "#2f74b5", "#123f70")  # from no rows to all rows
+SHARES = ("#ffffff", "#b9d2ec", "#2f74b5", "#123f70")  # colours of shares from 0 to 1
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from lightning_modules.evaluation.plots import history_picture
 from lightning_modules.text_files import write_json
 
-SHOWN_CHARACTERS = 400  # of one text
+SHOWN_CHARACTERS = 400  # longer texts are shortened
 
 
 def write_evaluation(

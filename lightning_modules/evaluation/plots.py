@@ -16,9 +16,14 @@ from lightning_modules.evaluation.drawing import ACCENT, FAINT, GROUND, SECOND, 
 
 NAMED_CLASSES = 20  # up to here the picture names every class
 DETAILED_CLASSES = 15  # of more classes, it names so many of the most confused ones
-VALIDATED = {"val_macro_f1": "macro F1", "val_f1": "F1", "val_exact_match": "exact match"}  # metrics of a history
+# Labels of the metrics that a history may have.
+VALIDATED = {
+    "val_macro_f1": "macro F1",
+    "val_f1": "F1",
+    "val_exact_match": "exact match",
+}
 COLOURS = LinearSegmentedColormap.from_list("share", SHARES)
-BAR = 0.38  # of the height of a group
+BAR = 0.38  # height of a bar, as a share of its group's
 
 Groups = Mapping[str, Mapping[str, float]]
 

@@ -9,8 +9,8 @@ from lightning_modules.evaluation.plots import breakdown_picture, calibration_pi
 from lightning_modules.evaluation.qa_errors import KINDS, error_row, errors_by_kind, excerpt
 from lightning_modules.evaluation.qa_metrics import Answered, answer_calibration, qa_metrics, write_predictions
 
-SAVED_ERRORS = 100  # of each kind, in errors.json
-SHOWN_ERRORS = 8  # of each kind
+SAVED_ERRORS = 100  # errors of each kind in errors.json
+SHOWN_ERRORS = 8  # errors of each kind on the page
 
 
 def write_qa_report(out: Path, name: str, answered: Sequence[Answered], *, extras: Mapping[str, Any]) -> dict[str, Any]:

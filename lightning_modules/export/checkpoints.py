@@ -30,7 +30,7 @@ class PretrainedClassifier(Network):
         self.model = model.float().eval()
 
     @property
-    def encoder(self) -> PreTrainedModel:  # type: ignore[override]  # it is a part of the model
+    def encoder(self) -> PreTrainedModel:  # type: ignore[override]  # a property, not a module of its own
         return self.model.base_model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
@@ -183,6 +183,6 @@ def parameters(folder: Path) -> int:
     total = 0
     for path in (folder / "hf").glob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
-            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # no mapping
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # not a mapping
         total += sum(math.prod(shape) for shape in shapes)
     return total

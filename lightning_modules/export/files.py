@@ -28,7 +28,7 @@ from lightning_modules.tasks.task import GOLDEN_REQUESTS
 from lightning_modules.text_files import write_json
 
 FP32, INT8 = FP32_FILE, MODEL_FILE
-FILES = {"fp32": FP32, "int8": INT8}  # by form
+FILES = {"fp32": FP32, "int8": INT8}  # file of each form that a CPU serves
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 # Names of special tokens in transformers, and in vocabularies like BERT's and like RoBERTa's.
 SPECIAL_TOKENS = {
@@ -87,16 +87,16 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
 def write_fp16(network: Network, path: Path) -> None:
     """Write a torch.export program in half precision, with free row and token counts; it returns the network's dict."""
     half = _halved(network)
-    if half.encoder._supports_sdpa:  # a GPU has fused kernels of it
+    if half.encoder._supports_sdpa:  # a GPU has fused kernels for it
         half.encoder.set_attn_implementation("sdpa")
     # Two rows: the exporter would keep a single one as the only count.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
-    # The exporter finds out how many positions the backbone has.
+    # The exporter itself finds the number of positions of the backbone.
     free = {0: torch.export.Dim("rows", min=1), 1: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
         program = torch.export.export(half, (ids, mask), dynamic_shapes=(free, free))
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of this machine
+        node.meta.pop("stack_trace", None)  # it would contain paths of this machine
     torch.export.save(program, path)
 
 

@@ -18,7 +18,7 @@ from lightning_modules.sampling import evenly
 from lightning_modules.settings import FORMS, Export
 from lightning_modules.tasks.task import Outputs, Row, Task
 
-# An export times these forms, and starts no further repeat (speed.py has their number) after so many seconds.
+# Forms that an export times, and the seconds after which it starts no further repeat; speed.py has rows and repeats.
 TIMED_FORMS, TIMED_SECONDS = FORMS, 15.0
 
 

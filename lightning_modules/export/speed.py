@@ -12,8 +12,9 @@ import numpy as np
 
 from lightning_modules.sampling import evenly
 
-# What is timed wherever forms are compared: rows in batches, some of these rows alone, and how often all of it.
-TIMED_ROWS, LATENCY_ROWS, BATCH_SIZE, REPEATS = 128, 50, 32, 3
+# Cost of a timing, wherever forms are compared: rows in batches, how many of them alone, repeats, and the seconds after
+# which no further repeat starts.
+TIMED_ROWS, LATENCY_ROWS, BATCH_SIZE, REPEATS, SECONDS = 128, 50, 32, 3, 60.0
 
 Rows = list[list[int]]
 Run = Callable[[Rows], object]
@@ -35,7 +36,7 @@ def compare_speed(
     latency_rows: int = LATENCY_ROWS,
     batch_size: int = BATCH_SIZE,
     repeats: int = REPEATS,
-    seconds: float,
+    seconds: float = SECONDS,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, Speed]:
     """Time `forms` on the same rows, one row at a time and in batches.

@@ -28,7 +28,7 @@ class BestAnswers:
         self.data = data
         self.part = part
         self.rows = data.parts[part].rows
-        # By question, temperature and identity of the logits, which stay here so that no others get the same identity.
+        # Answers by question, temperature and identity of the logits, held here so that no others get their identity.
         self._decoded: dict[tuple[int, float, int, int], tuple[Floats, Floats, Answered]] = {}
 
     def of(self, outputs: Outputs, temperature: float, questions: Sequence[int] | None = None) -> list[Answered]:

@@ -19,7 +19,8 @@ from lightning_modules.settings import Export
 from lightning_modules.tasks.answers import BestAnswers, fitted_temperature
 from lightning_modules.tasks.task import GOLDEN_REQUESTS, Outputs, Row, Task, exceeds
 
-GOLDEN_WINDOWS = 96  # of all golden requests: an archive's check runs them as one batch, whose rows are limited
+# Windows of all golden requests together: an archive's check runs them as one batch, whose rows are limited.
+GOLDEN_WINDOWS = 96
 
 
 class QuestionTask(Task):

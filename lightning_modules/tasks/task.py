@@ -13,10 +13,10 @@ from lightning_modules.models.network import Network
 from lightning_modules.sampling import evenly
 from lightning_modules.settings import Export
 
-GOLDEN_REQUESTS = 32  # in golden.json, at most
+GOLDEN_REQUESTS = 32  # upper bound for golden.json
 
 Row = dict[str, Any]
-# By output name, one array for each row: [classes], or [tokens] without padding.
+# Outputs by name, one array for each row: [classes], or [tokens] without padding.
 Outputs = Mapping[str, Sequence[NDArray[np.float32]]]
 
 

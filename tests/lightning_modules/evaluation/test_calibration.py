@@ -1,4 +1,4 @@
-"""The temperature of answers' scores: found again where one was hidden, never extreme, never worse."""
+"""Fit the temperature of answers' scores: find a hidden one again, never an extreme one."""
 
 import numpy as np
 import pytest

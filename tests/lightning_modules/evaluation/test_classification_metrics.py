@@ -99,7 +99,7 @@ def test_a_single_class():
     assert metrics["expected_calibration_error"] == 0
 
 
-def test_a_class_in_neither_targets_nor_predictions_has_no_figures_and_no_part_in_the_average():
+def test_a_class_in_neither_targets_nor_predictions_has_no_metrics_and_no_part_in_the_average():
     metrics = classification_metrics(answers([0, 1], [0, 1], 3))
     assert metrics["per_class"]["class_2"] == {"precision": None, "recall": None, "f1": None, "support": 0}
     assert metrics["macro_f1"] == 1

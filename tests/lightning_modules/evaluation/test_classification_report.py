@@ -35,7 +35,7 @@ def size_of(picture):
         return image.size
 
 
-def test_writes_figures_pictures_errors_and_a_page(tmp_path):
+def test_writes_metrics_pictures_errors_and_a_page(tmp_path):
     intent, complexity = make(["chat", "code", "plan"]), make(["low", "high"], rows=40)
     extras = {
         "baseline": {"accuracy": 0.7, "macro_f1": 0.69},
@@ -152,7 +152,7 @@ def test_all_right_and_150_classes_leave_no_detail_to_show(tmp_path):
     assert "Most confused pairs" not in text
 
 
-def test_a_class_without_rows_is_shown_without_figures(tmp_path):
+def test_a_class_without_rows_is_shown_without_metrics(tmp_path):
     p = Predictions(["x"], ["here", "absent"], np.array([0]), np.array([[1, 0]], dtype=np.float32))
     write_classification_report(tmp_path, "intent", p, None, extras={})
     assert "here 1.0000 1.0000 1.0000 1 absent – – – 0" in page_of(tmp_path).text

@@ -1,4 +1,4 @@
-"""Figures and kinds of errors of question answering."""
+"""Measure question answering, and sort its errors into kinds."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def answers(draw: st.DrawFn) -> list[Answered]:
 
 
 @given(answers())
-def test_figures_agree_with_each_other(ones: list[Answered]) -> None:
+def test_metrics_agree_with_each_other(ones: list[Answered]) -> None:
     metrics = qa_metrics(ones)
     assert metrics["official"] == evaluate((one.answer, one.references) for one in ones)
     for name in ("exact_match", "f1"):
@@ -63,22 +63,22 @@ def test_figures_agree_with_each_other(ones: list[Answered]) -> None:
 @given(answers())
 def test_every_wrong_answer_has_one_kind(ones: list[Answered]) -> None:
     kinds = errors_by_kind(ones)
-    found = [one for group in kinds.values() for one in group]
-    assert sorted(one.id for one in found) == [one.id for one in ones if not one.exact_match]
+    wrong = [one for group in kinds.values() for one in group]
+    assert sorted(one.id for one in wrong) == [one.id for one in ones if not one.exact_match]
     for group in kinds.values():
         assert [one.score for one in group] == sorted((one.score for one in group), reverse=True)
     assert [len(group) for group in kinds.values()] == sorted(map(len, kinds.values()), reverse=True)
 
 
-def test_the_interval_holds_the_figure_narrows_with_questions_and_is_the_same_each_time() -> None:
-    few = [answered("Paris" if i % 4 else "Rome", id=str(i)) for i in range(40)]
-    metrics, more = qa_metrics(few), qa_metrics(few * 10)
+def test_the_interval_holds_the_metric_narrows_with_questions_and_is_the_same_each_time() -> None:
+    ones = [answered("Paris" if i % 4 else "Rome", id=str(i)) for i in range(40)]
+    metrics, more = qa_metrics(ones), qa_metrics(ones * 10)
     low, high = metrics["f1_interval"]
     assert low < metrics["f1"] == 0.75 < high
     # the standard error of a share is the root of p(1-p)/n
     assert high - low == pytest.approx(2 * 1.96 * (0.75 * 0.25 / 40) ** 0.5, rel=0.15)
     assert high - low > 2 * (more["f1_interval"][1] - more["f1_interval"][0])
-    assert qa_metrics(few) == metrics
+    assert qa_metrics(ones) == metrics
 
 
 def test_no_questions_is_an_error_a_person_can_mend() -> None:
@@ -209,13 +209,15 @@ def test_the_questions_asked_are_written_as_the_official_script_reads_them(tmp_p
         answered("", id="c"),
     ]
     write_predictions(tmp_path / "p.json", asked)
-    told = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    predictions = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
     assert [(one.id, one.texts) for one in question_rows(tmp_path / "questions.json", "answers")] == [
         ("a", ("Rome", "Paris")),
         ("c", ("Paris",)),
         ("b", ("x",)),
     ]
-    figures = evaluate((told[one.id], one.texts) for one in question_rows(tmp_path / "questions.json", "answers"))
-    assert figures == qa_metrics(asked)["official"]
+    metrics = evaluate(
+        (predictions[one.id], one.texts) for one in question_rows(tmp_path / "questions.json", "answers")
+    )
+    assert metrics == qa_metrics(asked)["official"]
     rows = read_official(tmp_path / "questions.json", "error").rows
     assert [row["answers"]["answer_start"][0] for row in rows] == [CONTEXT.index("Rome"), CONTEXT.index("Paris"), 0]

@@ -1,4 +1,4 @@
-"""The report of question answering: figures, predictions, pictures and a page that loads nothing."""
+"""Write the report of question answering: metrics, predictions, pictures and a page that loads nothing."""
 
 import json
 from base64 import b64decode
@@ -37,7 +37,7 @@ def report(out: Path, answered: list[Answered], **extras: Any) -> dict[str, Any]
     return write_qa_report(out, "qa", answered, extras=extras)
 
 
-def test_writes_figures_predictions_errors_pictures_and_a_page(tmp_path: Path) -> None:
+def test_writes_metrics_predictions_errors_pictures_and_a_page(tmp_path: Path) -> None:
     answered = answers("Paris", "to Paris", "Pierre", "1973", "Paris", "to Paris in", "", "Paris")
     extras = {
         "gate": Gate(f1=0.99).verdict(qa_metrics(answered)),
@@ -118,7 +118,7 @@ def test_long_contexts_in_any_script_do_not_swell_the_page(tmp_path: Path) -> No
     assert "好的" in page_of(tmp_path).text
 
 
-@pytest.mark.parametrize("figure", ["val_f1", "val_exact_match", "val_loss"])
-def test_the_history_shows_every_figure_it_has(figure: str) -> None:
-    without = [{key: value for key, value in row.items() if key != figure} for row in HISTORY]
+@pytest.mark.parametrize("metric", ["val_f1", "val_exact_match", "val_loss"])
+def test_the_history_shows_every_metric_it_has(metric: str) -> None:
+    without = [{key: value for key, value in row.items() if key != metric} for row in HISTORY]
     assert history_picture(HISTORY) != history_picture(without)

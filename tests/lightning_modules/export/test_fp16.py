@@ -1,4 +1,4 @@
-"""The program of a GPU, exported in half precision: of the embedded backbone's kind and of the hub's."""
+"""Export the GPU's program in half precision, for the embedded backbone's architecture and for those of the hub."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_it_gives_torchs_logits_whatever_the_rows_and_lengths(kind: str, task: s
     for lengths in ([2], [5], [POSITIONS], [5, 3, 16], [POSITIONS, 2, 2, 2, 30]):
         ids, mask = pad([list(range(2, 2 + length)) for length in lengths])
         with torch.inference_mode():
-            found, expected = module(ids, mask), network(ids, mask)
-        assert list(found) == list(expected)
+            outputs, expected = module(ids, mask), network(ids, mask)
+        assert list(outputs) == list(expected)
         for name, values in expected.items():
-            kept = mask.bool() if task == "spans" else torch.ones(len(lengths), dtype=torch.bool)
-            assert found[name].dtype == torch.float16
-            assert torch.isfinite(found[name]).all()
-            torch.testing.assert_close(found[name][kept].float(), values[kept], atol=5e-3, rtol=0)
+            real = mask.bool() if task == "spans" else torch.ones(len(lengths), dtype=torch.bool)
+            assert outputs[name].dtype == torch.float16
+            assert torch.isfinite(outputs[name]).all()
+            torch.testing.assert_close(outputs[name][real].float(), values[real], atol=5e-3, rtol=0)
     assert {values.dtype for values in network.parameters()} == {torch.float32}, "the network itself stays"
 
 
@@ -70,8 +70,8 @@ def test_it_gives_torchs_logits_whatever_the_rows_and_lengths(kind: str, task: s
 def test_other_poolings_hold_no_infinity_in_half_precision(pooling: Pooling, tmp_path: Path) -> None:
     network = TextClassifier(encoder("distilbert"), 4, 0, pooling, layer_norm=True).eval()
     ids, mask = pad([[2, 5, 3], list(range(2, 42))])
-    found = exported(network, tmp_path / "model.pt2").module()(ids, mask)["logits"]
-    torch.testing.assert_close(found.float(), network(ids, mask)["logits"], atol=5e-3, rtol=0)
+    outputs = exported(network, tmp_path / "model.pt2").module()(ids, mask)["logits"]
+    torch.testing.assert_close(outputs.float(), network(ids, mask)["logits"], atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "bert", "deberta", "modernbert"])
@@ -87,9 +87,9 @@ def test_what_a_backbone_computes_itself_is_not_rounded(tmp_path: Path) -> None:
     network = TextClassifier(encoder("modernbert"), 4)
     program = exported(network, tmp_path / "model.pt2")
     computed = {name: values for name, values in network.named_buffers() if name not in network.state_dict()}
-    found = {name: values for name, values in program.named_buffers() if name in computed}
-    assert any(name.endswith("inv_freq") for name in found)
-    for name, values in found.items():
+    buffers = {name: values for name, values in program.named_buffers() if name in computed}
+    assert any(name.endswith("inv_freq") for name in buffers)
+    for name, values in buffers.items():
         torch.testing.assert_close(values, computed[name], atol=0, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""Torch, fp32 and INT8 side by side, and the bounds that an export has to hold."""
+"""Compare torch, fp32 and INT8, and hold the limits of an export."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def quantised(accuracy: float = 0.95, agreement: float = 0.995, rows: int = 1000
     return {"rows": rows, "accuracy": accuracy, "agreement": agreement, "complexity_agreement": 0.9}
 
 
-def test_bounds_that_hold_say_nothing() -> None:
+def test_limits_that_hold_are_not_reported() -> None:
     torch_side = {"accuracy": 0.95}
     assert missed_label_limits(quantised(), torch_side, Export()) == []
     assert missed_label_limits(quantised(accuracy=0.94, agreement=0.99), torch_side, Export()) == []
@@ -108,21 +108,21 @@ def test_bounds_that_hold_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("row", "message"),
     [
         (quantised(accuracy=0.93), "it loses 0.0200 accuracy"),
         (quantised(agreement=0.98), "it keeps torch's label on 0.9800 of 1000 rows"),
     ],
 )
-def test_a_missed_int8_bound_is_told(found: Row, said: str) -> None:
-    (miss,) = missed_label_limits(found, {"accuracy": 0.95}, Export())
-    assert said in miss
+def test_a_missed_int8_limit_is_reported(row: Row, message: str) -> None:
+    (miss,) = missed_label_limits(row, {"accuracy": 0.95}, Export())
+    assert message in miss
 
 
-@pytest.mark.parametrize(("difference", "said"), [(0.7, "by 7.00e-01"), (float("nan"), "by nan")])
-def test_an_onnx_form_that_is_not_torchs_equal_is_told(difference: float, said: str) -> None:
+@pytest.mark.parametrize(("difference", "message"), [(0.7, "by 7.00e-01"), (float("nan"), "by nan")])
+def test_an_onnx_form_that_is_not_torchs_equal_is_reported(difference: float, message: str) -> None:
     (miss,) = missed_fp32({"max_logit_difference": difference}, Export())
-    assert said in miss
+    assert message in miss
 
 
 def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
@@ -131,7 +131,7 @@ def test_one_row_of_difference_among_few_is_accepted_and_two_are_not() -> None:
     assert len(missed_label_limits(quantised(accuracy=0.91, agreement=0.96, rows=50), torch_side, Export())) == 2
 
 
-def test_quality_compares_with_torch_and_with_the_targets() -> None:
+def test_metrics_compare_with_torch_and_with_the_targets() -> None:
     torch_side = {"logits": list(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], np.float32))}
     other = {"logits": list(np.array([[2.0, 1.5], [1.5, 1.0], [3.0, 0.0]], np.float32))}
     targets = np.array([0, 1, 1])

@@ -1,4 +1,4 @@
-"""The forms run on a clock that only their own work moves, so that every figure is known beforehand."""
+"""Time forms on a clock that only their own work moves, so that every number is known beforehand."""
 
 import pytest
 
@@ -8,7 +8,7 @@ ROWS = [[i] * (i % 7 + 1) for i in range(10)]
 
 
 class Bench:
-    """Forms that take a set time for each row, and the clock that they move."""
+    """Make forms that take a set time for each row, and the clock that they move."""
 
     def __init__(self) -> None:
         self.now = 0.0

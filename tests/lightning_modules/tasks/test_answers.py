@@ -1,4 +1,4 @@
-"""Answers from outputs: each question's decoded once, and with scores of the temperature."""
+"""Decode answers from outputs: each question once, and with scores of the temperature."""
 
 import json
 from pathlib import Path
@@ -40,20 +40,20 @@ def test_outputs_are_decoded_once_and_a_part_of_them_not_again(data: QuestionDat
     assert len(rows) > len(data.windows_of["test"])
     outputs, answers = random_outputs(rows), BestAnswers(data, "test")
     whole = answers.of(outputs, 1.0)
-    few = [1, 5, 11]
-    windows = [window for question in few for window in data.windows_of["test"][question]]
-    part = answers.of({name: [values[i] for i in windows] for name, values in outputs.items()}, 1.0, few)
+    chosen = [1, 5, 11]
+    windows = [window for question in chosen for window in data.windows_of["test"][question]]
+    part = answers.of({name: [values[i] for i in windows] for name, values in outputs.items()}, 1.0, chosen)
     assert answers.of(outputs, 1.0) == whole
-    assert part == [whole[question] for question in few]
+    assert part == [whole[question] for question in chosen]
     assert decoded == list(range(12))
 
 
 def test_other_outputs_are_decoded_for_themselves(data: QuestionData) -> None:
     rows = data.tokenised["test"]["input_ids"][:]
     answers = BestAnswers(data, "test")
-    kept = [answers.of(random_outputs(rows, seed), 1.0) for seed in range(5)]
-    assert kept == [BestAnswers(data, "test").of(random_outputs(rows, seed), 1.0) for seed in range(5)]
-    assert kept[0] != kept[1]
+    by_seed = [answers.of(random_outputs(rows, seed), 1.0) for seed in range(5)]
+    assert by_seed == [BestAnswers(data, "test").of(random_outputs(rows, seed), 1.0) for seed in range(5)]
+    assert by_seed[0] != by_seed[1]
 
 
 def test_an_answer_whose_token_starts_at_a_combining_mark_stands_where_its_text_does(
@@ -100,8 +100,8 @@ def test_the_temperature_makes_scores_of_validation_answers_tell_best_how_often_
         right = [exact_match(one.answer, one.references) == 1 for one in answered]
         assert sum(right) == 8
         shares = {True: 9 / 10, False: 1 / 6}  # Platt's, of 8 right and 4 wrong ones
-        told = [(shares[hit], one.score) for hit, one in zip(right, answered, strict=True)]
-        return -float(np.mean([share * np.log(score) + (1 - share) * np.log(1 - score) for share, score in told]))
+        pairs = [(shares[hit], one.score) for hit, one in zip(right, answered, strict=True)]
+        return -float(np.mean([share * np.log(score) + (1 - share) * np.log(1 - score) for share, score in pairs]))
 
     temperature, count = fitted_temperature(data, outputs_of)
     assert count == 12

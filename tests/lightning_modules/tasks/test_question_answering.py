@@ -1,4 +1,4 @@
-"""Golden requests: few windows in all, as an archive checks them in one batch. Forms: compared on whole questions."""
+"""Choose golden requests of few windows, which an archive checks in one batch; compare forms on whole questions."""
 
 from pathlib import Path
 
