@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archives.reading.questions import question_rows
@@ -46,6 +46,7 @@ def answers(draw: st.DrawFn) -> list[Answered]:
     return [one(i) for i in range(draw(st.integers(1, 6)))]
 
 
+@settings(deadline=None)  # a thousand resamples of each example
 @given(answers())
 def test_metrics_agree_with_each_other(ones: list[Answered]) -> None:
     metrics = qa_metrics(ones)
