@@ -1,1 +1,1 @@
-"""Data modules, Lightning modules, evaluation and export. Entry point: `python -m lightning_modules fit --config …`."""
+"""Read data, train models, evaluate and export them. Entry point: `python -m lightning_modules train`."""

@@ -1,5 +1,6 @@
-"""Trains, evaluates and exports a model.
+"""Train, evaluate and export models.
 
+python -m lightning_modules train intent --trainer.max_epochs 3
 python -m lightning_modules fit --config configs/intent.yaml --trainer.max_epochs 3
 python -m lightning_modules distil --config configs/student.yaml --seeds 0 1 2
 """
@@ -19,10 +20,28 @@ warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-try:
-    from lightning_modules.cli import main
-except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed here: make setup, or pip install -c constraints.txt -e '.[train]'")
+
+def main() -> None:
+    """Run the command line; `train` imports little itself, since it may start several trainings."""
+    from lightning_modules.stages import STAGES
+
+    STAGES.begin("start")
+    try:
+        if sys.argv[1:2] == ["train"]:
+            from lightning_modules.train import train
+
+            train(sys.argv[2:])
+        else:
+            from lightning_modules import cli
+
+            cli.main()
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("lightning_modules"):
+            raise
+        sys.exit(
+            f"error: {error.name} is not installed here: make setup, or pip install -c constraints.txt -e '.[train]'"
+        )
+
 
 if __name__ == "__main__":
     main()

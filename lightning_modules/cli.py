@@ -1,42 +1,89 @@
-"""The command line: LightningCLI with a run folder, early stopping, gates and export."""
+"""Define the command line: LightningCLI with a run folder, early stopping, gates and export."""
 
 import pkgutil
 import re
 import sys
+from argparse import ArgumentError
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_modules import skipping, tracking
-from lightning_modules.callbacks.checkpoint_io import WholeCheckpointIO
-from lightning_modules.callbacks.fitting_batch import FittingBatch
-from lightning_modules.callbacks.history import History
-from lightning_modules.callbacks.known_monitor import KnownMonitor
-from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.auto_batch_size import AutoBatchSize
+from lightning_modules.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, RelocatedCheckpoint
+from lightning_modules.callbacks.history import History, Throughput
+from lightning_modules.callbacks.monitor_check import MonitorCheck
+from lightning_modules.callbacks.progress import Progress
 from lightning_modules.callbacks.step_seed import StepSeed
-from lightning_modules.callbacks.throughput import Throughput
-from lightning_modules.devices import best_precision
 from lightning_modules.errors import UserError
 from lightning_modules.export.checkpoints import student_backbone
 from lightning_modules.failures import find_mendable, quiet_libraries
-from lightning_modules.finish import finish, task_for, task_of
+from lightning_modules.finish import callbacks, finish, task_for
+from lightning_modules.options import OptionError, explain, one_of, suggestion
 from lightning_modules.settings import Export, Gate, Search
+from lightning_modules.stages import STAGES
+
+# Commands beside `fit`: the module of each, which has a function of its name, and what it does.
+COMMANDS = {
+    "train": ("lightning_modules.train", "trains tasks by their names"),
+    "distil": ("lightning_modules.distillation.distil", "trains students with and without a teacher"),
+    "tune": ("lightning_modules.tuning.tune", "searches the best settings"),
+    "compare": ("lightning_modules.comparison.compare", "puts finished models side by side"),
+}
+HELP = "Further commands, each with its own --help: " + "; ".join(
+    f"{name} {purpose}" for name, (_, purpose) in COMMANDS.items()
+)
+
+
+class RunConfig(SaveConfigCallback):
+    """Save the whole configuration as `config.yaml` in the run folder, over that of an earlier run."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "overwrite": True, "save_to_log_dir": False})
+
+    def save_config(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        write_config(self.parser, self.config, Path(trainer.default_root_dir))
 
 
 class BundleCLI(LightningCLI):
-    """`fit` trains into `<runs_dir>/<name>/`, then evaluates, exports and holds the gates."""
+    """Train into `<runs_dir>/<name>/` by `fit`, then evaluate, export and hold the gates.
+
+    Raises:
+        OptionError: an option or a key of a YAML file is unknown, or has a value of another type.
+    """
+
+    def __init__(self, args: list[str], *, run: bool = True) -> None:
+        try:
+            super().__init__(
+                args=args,
+                run=run,
+                save_config_callback=RunConfig,
+                # The validation before training takes the whole validation part: its metrics begin the curve.
+                trainer_defaults={"num_sanity_val_steps": -1},
+                auto_configure_optimizers=False,
+                # A misspelt option must not be taken for a longer one.
+                parser_kwargs={"allow_abbrev": False, "exit_on_error": False, "epilog": HELP},
+            )
+        except ArgumentError as error:
+            raise OptionError(explain(error, self._options(run))) from error
+
+    def _options(self, run: bool) -> list[str]:
+        parser = self._parser("fit" if run else None)
+        return [*parser.get_defaults().keys(), "config", "print_config", "help"]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--name", type=str, required=True, help="the model's name, and its folder under runs_dir")
-        parser.add_argument("--runs_dir", type=str, default="runs", help="where run folders are made")
+        parser.add_argument("--name", type=str, required=True, help="name of the model, and of its folder in runs_dir")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="folder of the run folders")
         parser.add_argument("--enable", type=bool, default=True, help="false: skip the stage, with exit code 0")
         parser.add_argument("--require_cuda", type=bool, default=False, help="true: skip the stage where there is none")
         parser.add_argument("--mlflow", type=bool, default=False, help="log to MLflow too (MLFLOW_TRACKING_URI)")
@@ -46,7 +93,9 @@ class BundleCLI(LightningCLI):
             default=False,
             help="run as many rows at a time as fit into memory, and accumulate them to data.batch_size",
         )
-        parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the students of `distil`")
+        parser.add_argument(
+            "--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of `distil`: one pair of students for each"
+        )
         parser.add_class_arguments(Gate, "gate")
         parser.add_class_arguments(Export, "export")
         parser.add_class_arguments(Search, "tune")
@@ -58,41 +107,59 @@ class BundleCLI(LightningCLI):
         parser.link_arguments(("runs_dir", "name"), "checkpoint.dirpath", compute_fn=checkpoints)
         parser.link_arguments(("runs_dir", "name"), "trainer.default_root_dir", compute_fn=run_folder)
         parser.link_arguments("model", "data.init_args.backbone", compute_fn=backbone_of)
-        for fact in ("labels", "complexity_labels", "class_counts"):
-            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+        for attribute in ("labels", "complexity_labels", "class_counts"):
+            parser.link_arguments(f"data.{attribute}", f"model.init_args.{attribute}", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
         if self.subcommand and skipped(self.settings, self.subcommand):
             sys.exit()
+        STAGES.begin("data")
         trainer = self.settings["trainer"]
         if trainer["precision"] is None:
             trainer["precision"] = best_precision(trainer["accelerator"])
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        if self.settings["trainer"]["logger"] is None:
+        settings = self.settings["trainer"]
+        if settings["logger"] is None:
             kwargs["logger"] = self._loggers()
         elif self.settings["mlflow"]:
             raise UserError("--trainer.logger and --mlflow true: give one of them")
+        if settings["enable_progress_bar"] is None:
+            kwargs["enable_progress_bar"] = sys.stdout.isatty()
+        kwargs["callbacks"] = [*(self._initialised("trainer")["callbacks"] or []), *self._callbacks()]
         trainer = super().instantiate_trainer(**kwargs)
-        last = LastCheckpoint(Path(trainer.default_root_dir) / "checkpoints")  # the monitored one keeps the best only
-        trainer.callbacks.append(last)  # type: ignore[attr-defined]
-        if self.settings["auto_batch_size"]:
-            trainer.callbacks.append(FittingBatch())  # type: ignore[attr-defined]
-        trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        # After the checkpoint of `checkpoint.*`, which keeps the best and is the trainer's first.
+        callbacks(trainer).append(LastCheckpoint(Path(trainer.default_root_dir) / "checkpoints"))
+        trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         return trainer
 
-    def before_fit(self) -> None:
-        self._initialised("gate").refuse_unknown(task_of(self.model).gate_metrics)
-        self.tell_notes()
+    def _callbacks(self) -> list[Callback]:
+        auto_batch_size = [AutoBatchSize(self.datamodule.batch_size)] if self.settings["auto_batch_size"] else []
+        return [
+            History(),
+            Throughput(),
+            MonitorCheck(),
+            StepSeed(),
+            Progress(),
+            RelocatedCheckpoint(),
+            *auto_batch_size,
+        ]
 
-    def tell_notes(self) -> None:
-        """What of the data training cannot read or teach."""
+    def before_fit(self) -> None:
+        self._initialised("gate").refuse_unknown(task_for(type(self.model)).gate_metrics)
+        checkpoint = self.settings["ckpt_path"]
+        if checkpoint and checkpoint not in ("best", "last", "hpc") and not Path(checkpoint).exists():
+            raise UserError(f"--ckpt_path {checkpoint}: there is no such checkpoint; the run's own is `last`")
+        self.print_notes()
+
+    def print_notes(self) -> None:
+        """Print what of the data training cannot read or learn from."""
         if self.trainer.is_global_zero:
             for note in self.datamodule.notes():
                 print(f"note: {note}")
 
     def after_fit(self) -> None:
-        """Evaluates, exports and holds the gates, on the first process only; exit code 1 when one is missed."""
+        """Evaluate, export and hold the gates, on the first process only; exit code 1 when one is missed."""
         if not self.trainer.is_global_zero or self.settings["trainer"]["fast_dev_run"]:
             return
         misses = finish(
@@ -129,8 +196,15 @@ class BundleCLI(LightningCLI):
         return tracking.make_logger(name, runs_dir, run_name="fit")
 
 
+class SettingsCLI(BundleCLI):
+    """Read and check the settings, and make nothing of them; to be used with `run=False`."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+
 def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
-    """Whether the stage is not to run, by its settings, which is then recorded in the `folder` [the run's]."""
+    """Return whether the settings skip the stage; a skip is recorded in `folder`, by default the run's."""
     why = skipping.skip_reason(enable=settings["enable"], require_cuda=settings["require_cuda"])
     if why is not None:
         record_skip(settings, stage, why, folder)
@@ -139,30 +213,25 @@ def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
 
 def record_skip(settings: Any, stage: str, why: str, folder: Path | None = None) -> None:
     run = folder or Path(run_folder(settings["runs_dir"], settings["name"]))
-    figures = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gate_metrics
-    skipping.skip(run, name=settings["name"], stage=stage, why=why, figures=figures)
+    metrics = task_for(pkgutil.resolve_name(settings["model"]["class_path"])).gate_metrics
+    skipping.skip(run, name=settings["name"], stage=stage, why=why, metrics=metrics)
 
 
 def backbone_of(model: Any) -> str:
-    """The backbone that a model's settings name; a student without one has its teacher's."""
+    """Return the backbone that a model's settings name; a student without one has its teacher's."""
     settings: Any = model.init_args if model else {}
     if "teacher" not in settings:
         return str(settings.get("backbone"))
     try:
         return student_backbone(settings.teacher, settings.backbone)
     except UserError:
-        return str(settings.teacher)  # here the parser would bury the reason in its usage; the model tells it again
-
-
-class SettingsCLI(BundleCLI):
-    """Reads and checks the settings, and makes nothing of them; to be used with `run=False`."""
-
-    def instantiate_classes(self) -> None:
-        """Nothing is made."""
+        return str(settings.teacher)  # a run that was skipped has no export; the model raises the error again
 
 
 def run_folder(runs_dir: str, name: str) -> str:
-    """`<runs_dir>/<name>`; a name is one plain folder name, since the archive and the URL carry it too."""
+    """Return `<runs_dir>/<name>`; a name is one plain folder name, since the archive and the URL carry it too."""
+    if name is None:
+        raise UserError("--name is missing: give it, or --config with a task's YAML, such as configs/intent.yaml")
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise UserError(f"--name {name!r}: use the letters a-z, digits, - and _ only, a letter or digit first")
     return str(Path(runs_dir) / name)
@@ -172,58 +241,61 @@ def checkpoints(runs_dir: str, name: str) -> str:
     return str(Path(run_folder(runs_dir, name)) / "checkpoints")
 
 
-class RunConfig(SaveConfigCallback):
-    """Saves the whole configuration as `config.yaml` in the run folder, over that of an earlier run."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "overwrite": True, "save_to_log_dir": False})
-
-    def save_config(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        write_config(self.parser, self.config, Path(trainer.default_root_dir))
-
-
 def write_config(parser: LightningArgumentParser, config: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parser.save(config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
 
 
-SETTINGS: dict[str, Any] = {
-    "save_config_callback": RunConfig,
-    # the sanity check takes the whole validation part: its figures are those before training
-    "trainer_defaults": {
-        "callbacks": [History(), KnownMonitor(), StepSeed(), Throughput()],
-        "num_sanity_val_steps": -1,
-    },
-    "auto_configure_optimizers": False,
-    # a misspelt option must not be taken for a longer one
-    "parser_kwargs": {"allow_abbrev": False},
-}
+def best_precision(accelerator: str) -> str:
+    """Return fp16 for CUDA and Apple's MPS, bf16 for a CPU that computes in it, else fp32, as the trainer names them.
 
-
-# Commands beside `fit`: where each is, and what it does.
-COMMANDS = {
-    "distil": ("lightning_modules.distillation.distil", "trains students with and without a teacher"),
-    "tune": ("lightning_modules.tuning.tune", "searches the best settings"),
-    "compare": ("lightning_modules.comparison.compare", "puts finished models side by side"),
-}
-HELP = "Further commands, each with its own --help: " + "; ".join(
-    f"{name} {does}" for name, (_, does) in COMMANDS.items()
-)
+    `accelerator` is the trainer's setting; `auto` looks at the machine.
+    """
+    if accelerator in ("cuda", "gpu", "auto") and torch.cuda.is_available():
+        return "16-mixed"
+    if accelerator in ("mps", "gpu", "auto") and torch.backends.mps.is_available():
+        return "16-mixed"
+    cpu = torch.cpu.get_capabilities()
+    has_bf16 = cpu.get("avx512_bf16") or cpu.get("amx_bf16") or cpu.get("arm_bf16")
+    return "bf16-mixed" if torch.backends.mkldnn.is_available() and has_bf16 else "32-true"
 
 
 def main(args: list[str] | None = None) -> None:
-    """Runs the command line; what a person can mend ends as one line and exit code 2."""
+    """Run the command line; an error that a person can mend ends as one line and exit code 2."""
     args = sys.argv[1:] if args is None else args
     quiet_libraries()
     try:
-        if args and args[0] in COMMANDS:
-            module, _ = COMMANDS[args[0]]
-            getattr(import_module(module), args[0])(args[1:])  # they need this module
-        else:
-            BundleCLI(args=args, **{**SETTINGS, "parser_kwargs": {**SETTINGS["parser_kwargs"], "epilog": HELP}})
+        _run(args)
     except Exception as error:
         mendable = find_mendable(error)
         if mendable is None:
             raise
         print(f"error: {mendable}", file=sys.stderr)
         sys.exit(2)
+
+
+def _run(args: list[str]) -> None:
+    command = args[0] if args else ""
+    if command not in COMMANDS and command not in ("fit", "--help", "-h"):
+        known = ["fit", *COMMANDS]
+        if not command:
+            raise UserError(f"there is no command: give {one_of(known)}")
+        raise UserError(f"there is no command {command}{suggestion(command, known) or f': give {one_of(known)}'}")
+    try:
+        if command in COMMANDS:
+            module, _ = COMMANDS[command]
+            getattr(import_module(module), command)(args[1:])  # they need this module
+        else:
+            BundleCLI(args)
+    finally:
+        if command in ("fit", "distil"):
+            print_times()
+
+
+@rank_zero_only
+def print_times() -> None:
+    """Print how long each stage took, after a training."""
+    trained = "training" in STAGES.seconds
+    times = STAGES.end()
+    if trained:
+        print(f"time: {times}")

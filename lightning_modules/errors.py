@@ -1,5 +1,5 @@
-"""The error that a person can mend: printed as one line by the command line, without a stack trace."""
+"""Define the error that a person can mend: the command line prints it as one line, without a stack trace."""
 
 
 class UserError(Exception):
-    """Says what is wrong, where (file, row, setting), and what to do."""
+    """Say what is wrong, where (file, row, setting), and what to do."""

@@ -1,9 +1,11 @@
-"""What ends a command though its settings are right: memory, disk and network, each told in one line."""
+"""Explain in one line what ends a command though the program is right: memory, disk, rights, network and settings."""
 
 import errno
+import os
 import socket
 import tempfile
 import threading
+from argparse import ArgumentError
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import disk_usage
@@ -21,58 +23,43 @@ from lightning.pytorch.utilities.memory import is_oom_error
 from lightning_modules.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# Writers that are not Python's own give no number, or hide it.
-FULL_WORDS = (
-    "No space left on device",
-    "Not enough disk space",
-    "Disk quota exceeded",
-    "File too large",
-    "disk is full",
-    "enforce fail at inline_container",
-)
-SCARCE = 10**9  # bytes
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-MEMORY_WORDS = ("MPS backend out of memory", "ALLOC_FAILED", "Failed to allocate memory")
-NETWORK = (
-    ConnectionError,
-    socket.gaierror,
-    URLError,
-    requests.RequestException,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-)
-NETWORK_PACKAGES = ("httpx", "httpx2", "httpcore", "urllib3")
-# What Lightning raises as an error of its own, though a setting is wrong.
-SETTING_WORDS = ("Early stopping conditioned on metric", "Checkpoint file not found")
-KEPT = "Finished epochs are kept: fit goes on with --ckpt_path last, distil and tune with the same command"
+# Some writers are not Python's: of safetensors, torch, datasets and SQLite, no error carries the system's number.
+FULL_WORDS = (*map(os.strerror, FULL), "enforce fail at inline_container", "Not enough disk space", "disk is full")
+MEMORY_WORDS = ("MPS backend out of memory", "ALLOC_FAILED", "Failed to allocate memory")  # of RuntimeErrors
+SETTINGS = (UserError, MisconfigurationException, ArgumentError)
+NETWORK = (ConnectionError, socket.gaierror, URLError, requests.RequestException)
+HUB = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
+NETWORK_PACKAGES = ("httpx", "httpx2", "httpcore", "urllib3")  # the hub's client has been another from year to year
+SCARCE = 10**9  # bytes
+RESUME = "Finished epochs are saved: fit goes on with --ckpt_path last, distil and tune with the same command"
 
 
 def find_mendable(error: BaseException) -> str | None:
-    """One line for what a person can mend: what, where, and what to do; None for an error of the program.
+    """Return one line for what a person can mend: what, where, and what to do; None for an error of the program.
 
     The argument parser wraps what constructors raise, and libraries wrap what the system does, so all exceptions count
-    that this one is or was raised from. A full disk or memory is told before what others made of it.
+    that this one was raised from. A full disk or memory comes before what others made of it.
     """
     chain = list(_chain(error))
-    for told in (_memory, _disk, _setting, _refused, _network):
+    for explain in (_memory, _disk, _setting, _refused, _network):
         for cause in chain:
-            if line := told(cause):
+            if line := explain(cause):
                 return " ".join(line.split())
     return None
 
 
 def quiet_libraries() -> None:
-    """Leaves the telling to the command's one line: the hub repeats every attempt, TensorBoard's thread its stack.
+    """Leave the explanation to the command's one line: the hub repeats every attempt, TensorBoard's thread its stack.
 
     What fails in a thread is raised again in the main one, at the next use of the writer.
     """
 
-    def told(arguments: threading.ExceptHookArgs) -> None:
+    def hook(arguments: threading.ExceptHookArgs) -> None:
         if arguments.exc_value is None or find_mendable(arguments.exc_value) is None:
             threading.__excepthook__(arguments)
 
-    threading.excepthook = told
+    threading.excepthook = hook
     set_verbosity_error()
 
 
@@ -83,32 +70,31 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _memory(error: BaseException) -> str | None:
-    full = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
-    if not full and not (isinstance(error, RuntimeError) and _says(error, MEMORY_WORDS)):
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
+    if not known and not (isinstance(error, RuntimeError) and _says(error, MEMORY_WORDS)):
         return None
     return (
         f"out of memory: {_detail(error, 'the system has no more')}. Run fewer rows at a time (--data.batch_size, or "
-        f"--auto_batch_size true) or shorter ones (--data.max_length). {KEPT}"
+        f"--auto_batch_size true) or shorter ones (--data.max_length). {RESUME}"
     )
 
 
 def _disk(error: BaseException) -> str | None:
-    full = isinstance(error, OSError) and error.errno in FULL
-    if not full and (isinstance(error, UserError) or not _says(error, FULL_WORDS)):
+    known = isinstance(error, OSError) and error.errno in FULL
+    if not known and (isinstance(error, UserError) or not _says(error, FULL_WORDS)):
         return None
-    name = error.filename if isinstance(error, OSError) else None
-    free = {place: disk_usage(place).free / 1e9 for place in _places(name)}
-    told = ", ".join(f"{place} has {gigabytes:.2f} GB free" for place, gigabytes in free.items())
+    free = ", ".join(
+        f"{place} has {disk_usage(place).free / 1e9:.2f} GB free"
+        for place in _places(error.filename if isinstance(error, OSError) else None)
+    )
     return (
-        f"the disk is full: {_detail(error, 'a file could not be written')}{f' ({told})' if told else ''}. Make room, "
-        f"or write elsewhere (--runs_dir, HF_HOME, TMPDIR). {KEPT}"
+        f"the disk is full: {_detail(error, 'a file could not be written')}{f' ({free})' if free else ''}. Make room, "
+        f"or write elsewhere (--runs_dir, HF_HOME, TMPDIR). {RESUME}"
     )
 
 
 def _setting(error: BaseException) -> str | None:
-    if isinstance(error, UserError | MisconfigurationException) or _says(error, SETTING_WORDS):
-        return str(error)
-    return None
+    return str(error) if isinstance(error, SETTINGS) else None
 
 
 def _refused(error: BaseException) -> str | None:
@@ -118,13 +104,16 @@ def _refused(error: BaseException) -> str | None:
 
 
 def _network(error: BaseException) -> str | None:
-    reached = isinstance(error, NETWORK) or type(error).__module__.split(".")[0] in NETWORK_PACKAGES
-    if not reached or isinstance(error, BrokenPipeError):
+    known = isinstance(error, NETWORK + HUB) or type(error).__module__.split(".")[0] in NETWORK_PACKAGES
+    if not known or isinstance(error, BrokenPipeError):
         return None
-    url = _url(error)
+    try:
+        place = f" at {error.request.url}"  # type: ignore[attr-defined]  # of those that have it
+    except (AttributeError, RuntimeError):  # httpx raises the latter where there was no request
+        place = ""
     return (
-        f"the network failed{f' at {url}' if url else ''}: {_detail(error, type(error).__name__)}. Try again, or do "
-        f"without the hub: local folders and files, --model.backbone=embedded. {KEPT}"
+        f"the network failed{place}: {_detail(error, type(error).__name__)}. Try again, or do without the hub: "
+        f"local folders and files, --model.backbone=embedded. {RESUME}"
     )
 
 
@@ -137,16 +126,8 @@ def _detail(error: BaseException, otherwise: str) -> str:
 
 
 def _places(name: str | None) -> list[Path]:
-    """The folder of the file that could not be written; where its name is not known, those that may be meant."""
+    """Return the folder of the file that could not be written, or the usual ones that have little room."""
     if name:
-        path = Path(name).absolute()
-        return [next(folder for folder in path.parents if folder.exists())]
+        return [next(folder for folder in Path(name).absolute().parents if folder.exists())]
     usual = [Path.cwd(), Path(datasets.config.HF_DATASETS_CACHE), Path(tempfile.gettempdir())]
     return [folder for folder in usual if folder.exists() and disk_usage(folder).free < SCARCE]
-
-
-def _url(error: BaseException) -> str | None:
-    try:
-        return str(error.request.url)  # type: ignore[attr-defined]  # of those that have it
-    except (AttributeError, RuntimeError):  # httpx raises the latter where there was none
-        return None

@@ -1,13 +1,12 @@
-"""Whether a task's stages run on this machine: its settings `enable` and `require_cuda`.
+"""Skip a task's stages on this machine, by its settings `enable` and `require_cuda`.
 
-A stage that does not run ends with exit code 0 and leaves `skipped.json` in its folder; a later run that comes to its
-end removes it. DVC looks at files only, so for its pipelines what holds on this machine becomes one:
+A stage that is skipped ends with exit code 0 and leaves `skipped.json` in its folder; a later run that comes to its end
+removes it. DVC looks at files only, so for its pipelines what holds on this machine becomes one:
 
 python -m lightning_modules.skipping --config configs/sentiment.yaml --out runs/sentiment/condition.json
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,13 +14,13 @@ from pathlib import Path
 import yaml
 
 from lightning_modules.settings import FORMS
-from lightning_modules.text_files import write_json
+from lightning_modules.text_files import read_json, write_json
 
 RECORD = "skipped.json"
 
 
 def skip_reason(*, enable: bool, require_cuda: bool) -> str | None:
-    """Why the stage is not to run; None: it is."""
+    """Return why the stage is skipped; None: it runs."""
     if require_cuda:
         import torch
 
@@ -30,10 +29,10 @@ def skip_reason(*, enable: bool, require_cuda: bool) -> str | None:
     return None if enable else "enable is false"
 
 
-def skip(folder: Path, *, name: str, stage: str, why: str, figures: Sequence[str]) -> None:
-    """Writes the record into the stage's folder and says so in one line; what an earlier run left there stays.
+def skip(folder: Path, *, name: str, stage: str, why: str, metrics: Sequence[str]) -> None:
+    """Write the record into the stage's folder and say so in one line; what an earlier run left there stays.
 
-    `figures`: names of the task's figures, which are null for each form of the model.
+    The task's `metrics`, given by their names, are null in it for each form of the model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = {
@@ -41,36 +40,36 @@ def skip(folder: Path, *, name: str, stage: str, why: str, figures: Sequence[str
         "stage": stage,
         "why": why,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "metrics": {form: dict.fromkeys(figures) for form in FORMS},
+        "metrics": {form: dict.fromkeys(metrics) for form in FORMS},
     }
     write_json(folder / RECORD, record)
     print(f"{name}: skipped: {why}")
 
 
 def why_skipped(folder: Path) -> str | None:
-    """The reason in the record of the folder's latest run; None where it was not skipped."""
+    """Return why the folder's latest run was skipped; None where it was not."""
     record = folder / RECORD
-    return json.loads(record.read_text(encoding="utf-8"))["why"] if record.is_file() else None
+    return read_json(record)["why"] if record.is_file() else None
 
 
 def clear(folder: Path) -> None:
-    """Removes the record of an earlier run."""
+    """Remove the record of an earlier run."""
     (folder / RECORD).unlink(missing_ok=True)
 
 
 def main() -> None:
-    """Writes whether a task's stages run here: `{"runs": true}`, or false and why."""
+    """Write whether a task's stages run here: `{"runs": true}`, or false and why."""
     parser = argparse.ArgumentParser(prog="python -m lightning_modules.skipping", description=main.__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the task's YAML")
     parser.add_argument("--after", type=Path, help="such a file of a task that has to run too")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    settings = yaml.safe_load(given.config.read_text(encoding="utf-8"))
+    options = parser.parse_args()
+    settings = yaml.safe_load(options.config.read_text(encoding="utf-8"))
     why = skip_reason(enable=settings.get("enable", True), require_cuda=settings.get("require_cuda", False))
-    if why is None and given.after:
-        why = json.loads(given.after.read_text(encoding="utf-8")).get("why")
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(given.out, {"runs": True} if why is None else {"runs": False, "why": why})
+    if why is None and options.after:
+        why = read_json(options.after).get("why")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.out, {"runs": True} if why is None else {"runs": False, "why": why})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MLflow, where it is asked for: runs with their environment, and the finished model in the registry.
+"""Log to MLflow, where it is asked for: runs with their environment, and the finished model in the registry.
 
 The store is `<runs_dir>/mlflow.db`, or the server that MLFLOW_TRACKING_URI names.
 """
@@ -19,11 +19,11 @@ from lightning_modules.export.files import git_commit
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger, MLFlowLogger
 
-ALIAS = "champion"  # in the registry, of the model that passed its gates last
+ALIAS = "champion"  # alias in the registry of the model that passed its gates last
 
 
 def make_logger(experiment: str, runs_dir: str, **settings: Any) -> "MLFlowLogger":
-    """A run that begins with the first use, its environment as tags; `settings` are MLFlowLogger's.
+    """Make a run that begins with its first use, with its environment as tags; `settings` are MLFlowLogger's.
 
     Raises:
         UserError: the package mlflow is not installed, or the server does not answer.
@@ -41,7 +41,7 @@ def make_logger(experiment: str, runs_dir: str, **settings: Any) -> "MLFlowLogge
 
 
 def store(runs_dir: str) -> tuple[str, str | None]:
-    """Where runs and where their files are kept; a server decides itself about the files."""
+    """Return the places of the runs and of their files; a server decides itself about the files."""
     if server := os.environ.get("MLFLOW_TRACKING_URI"):
         return server, None
     folder = Path(runs_dir).absolute()
@@ -50,7 +50,7 @@ def store(runs_dir: str) -> tuple[str, str | None]:
 
 
 def _require_answer(server: str) -> None:
-    """MLflow itself would try for minutes."""
+    # MLflow itself would try for minutes.
     if server.startswith("http"):
         try:
             requests.get(f"{server.rstrip('/')}/health", timeout=20)
@@ -72,7 +72,7 @@ def environment() -> dict[str, str]:
 
 
 def publish(logger: "Logger", name: str, run: Path, *, passed: bool) -> None:
-    """Adds configuration, report and, if it `passed` its gates, the model in the registry; does nothing but for MLflow.
+    """Add configuration, report and, if it `passed` its gates, the model in the registry; do nothing without MLflow.
 
     The model is the exported folder, a version of the registered model `name`.
     """
@@ -95,7 +95,7 @@ def publish(logger: "Logger", name: str, run: Path, *, passed: bool) -> None:
 
 
 def is_mlflow(logger: "Logger") -> TypeGuard["MLFlowLogger"]:
-    """Without importing mlflow, which may not be installed."""
+    """Return whether the logger is MLflow's, without importing mlflow, which may not be installed."""
     return type(logger).__name__ == "MLFlowLogger"
 
 

@@ -1,1 +1,1 @@
-"""What Lightning calls while a model trains."""
+"""Follow a training: checkpoints, history, progress, seeds and the size of its batches."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_modules import skipping, tracking
-from lightning_modules.cli import SETTINGS, SettingsCLI, record_skip, run_folder, skipped, write_config
+from lightning_modules.cli import SettingsCLI, record_skip, run_folder, skipped, write_config
 from lightning_modules.comparison.measurements import comparison_rows, quality_on_test
 from lightning_modules.data.classification import ClassificationData
 from lightning_modules.distillation.distiller import Distiller
@@ -32,7 +32,7 @@ def distil(args: list[str]) -> None:
     Raises:
         UserError: a setting is wrong.
     """
-    command = SettingsCLI(args=args, run=False, **SETTINGS)
+    command = SettingsCLI(args=args, run=False)
     settings = command.settings
     check_settings(settings)
     if skipped(settings, "distil") or teacher_skipped(settings):
@@ -47,7 +47,7 @@ def distil(args: list[str]) -> None:
         print(f"{kind} student, seed {seed} ({number} of {len(runs)})")
         cli = make_student(args, kind, seed, folder / "students")
         if number == 1:
-            cli.tell_notes()
+            cli.print_notes()
         student = train_student(cli, kind, seed, settings.name, teacher)
         students += [student] if student else []
     if not cli.trainer.is_global_zero:

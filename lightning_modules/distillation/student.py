@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning.pytorch.loggers import Logger
 
 from lightning_modules import tracking
-from lightning_modules.cli import SETTINGS, BundleCLI
+from lightning_modules.cli import BundleCLI
 from lightning_modules.comparison.measurements import Quality, quality_on_test
 from lightning_modules.data.token_cache import fingerprints
 from lightning_modules.export.checkpoints import Checkpoint
@@ -60,7 +60,7 @@ class Student:
 def make_student(args: Sequence[str], kind: str, seed: int, folder: Path) -> StudentCLI:
     """Return model, data and trainer of one student; its run folder is made below `folder`."""
     options = [f"--name={kind}-{seed}", f"--runs_dir={folder}", f"--seed_everything={seed}", *KINDS[kind]]
-    return StudentCLI(args=[*args, *options], run=False, **SETTINGS)
+    return StudentCLI(args=[*args, *options], run=False)
 
 
 def train_student(cli: StudentCLI, kind: str, seed: int, name: str, teacher: Checkpoint) -> Student | None:

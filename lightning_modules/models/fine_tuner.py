@@ -1,34 +1,34 @@
-"""What every fine-tuned encoder shares: freezing, dropout, optimiser and schedule."""
+"""Fine-tune an encoder: freezing, dropout, optimiser and schedule, for every task."""
 
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule
+from lightning import LightningModule
 from torch import nn
 from transformers import PreTrainedModel, get_cosine_schedule_with_warmup
 
-from lightning_modules.callbacks.moved_run import MovedRun
 from lightning_modules.errors import UserError
 from lightning_modules.models.backbones import encoder_layers, keep_layers, load_encoder
 from lightning_modules.models.network import Network
 from lightning_modules.pretrained import EMBEDDED
 
-PLAIN_ATTENTION_TOKENS = 240
+PLAIN_ATTENTION_TOKENS = 240  # from this width on, the fused attention is the faster one on a CPU
 
 
 class FineTuner(LightningModule):
-    """A subclass sets `network`, which holds the encoder as `encoder` and answers a dict of logits by output name.
+    """Base of the Lightning modules that train an encoder with something on it.
 
-    It makes it on `trainable_encoder`, and hands the settings that are not its own on. All of both are hyperparameters.
+    A subclass sets `network`, which has the encoder of `trainable_encoder` as `encoder` and returns a dict of logits by
+    output name, and passes on the settings that it does not know. All settings of both are hyperparameters.
 
     Args:
         backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
-        encoder_dropout: inside the encoder; null: as it was pretrained. Without it, a step on a CPU takes two thirds.
-        freeze_layers: how many layers, from the input side, keep their weights (the embeddings too when > 0).
+        encoder_dropout: dropout inside the encoder; null: as pretrained. At 0, a step on a CPU takes two thirds.
+        freeze_layers: number of layers, from the input side, that keep their weights (the embeddings too when > 0).
         gradient_checkpointing: trade time for memory.
-        learning_rate: peak, of the encoder.
-        head_learning_rate: peak, of what stands on the encoder; null: the encoder's.
-        weight_decay: AdamW's, not on biases and normalisation.
+        learning_rate: peak learning rate of the encoder.
+        head_learning_rate: peak learning rate of the layers on the encoder; null: the encoder's.
+        weight_decay: AdamW's weight decay, not applied to biases and normalisation.
         warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
 
@@ -59,7 +59,7 @@ class FineTuner(LightningModule):
         self.warmup = warmup
 
     def trainable_encoder(self, layers: int | None = None) -> PreTrainedModel:
-        """The backbone as the settings have it, in training mode; `layers`: see `keep_layers`, None keeps all."""
+        """Return the backbone as set, in training mode; `layers`: as in `keep_layers`, None keeps all."""
         encoder = load_encoder(self.backbone)
         if layers is not None:
             keep_layers(encoder, layers)
@@ -74,9 +74,6 @@ class FineTuner(LightningModule):
             encoder.gradient_checkpointing_enable()
         return encoder.train()  # from_pretrained leaves it without its dropout
 
-    def configure_callbacks(self) -> list[Callback]:
-        return [MovedRun()]
-
     def setup(self, stage: str) -> None:
         length = self.trainer.datamodule.max_length  # type: ignore[attr-defined]  # set by the trainer
         encoder = self.network.encoder
@@ -86,7 +83,7 @@ class FineTuner(LightningModule):
             raise UserError(f"data.max_length is {length}, but the backbone has {positions} positions: give no more")
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """On a CPU the fused attention's backward pass is slower than the plain one's, up to 28 % on short rows."""
+        # On a CPU the fused attention's backward pass is slower than the plain one's, up to 28 % on short rows.
         encoder = self.network.encoder
         if self.device.type == "cpu" and encoder.config._attn_implementation in ("eager", "sdpa"):
             short = batch["input_ids"].shape[1] < PLAIN_ATTENTION_TOKENS
@@ -113,7 +110,7 @@ class FineTuner(LightningModule):
 
 
 def freeze(encoder: nn.Module, layers: int) -> None:
-    """Stops the gradients of the embeddings and the first `layers` layers; 0 freezes nothing."""
+    """Stop the gradients of the embeddings and the first `layers` layers; 0 freezes nothing."""
     stack = encoder_layers(encoder)
     if not 0 <= layers <= len(stack):
         raise UserError(

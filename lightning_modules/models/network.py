@@ -1,4 +1,4 @@
-"""The networks: an encoder with what each task puts on it. Their outputs are dicts of logits by output name."""
+"""Define the networks: an encoder with what each task puts on it. They return dicts of logits by output name."""
 
 from typing import ClassVar, Literal
 
@@ -10,14 +10,14 @@ Pooling = Literal["cls", "mean", "max", "attention"]
 
 
 class Network(nn.Module):
-    """Ids and mask, int64 [rows, tokens] -> logits by name: [rows, classes], or [rows, tokens] if `per_token`."""
+    """Map ids and mask, int64 [rows, tokens], to logits by name: [rows, classes], or [rows, tokens] if `per_token`."""
 
     per_token: ClassVar[bool] = False
     encoder: PreTrainedModel
 
 
 class Pool(nn.Module):
-    """Hidden states [rows, tokens, dim] and their mask [rows, tokens] -> one vector a row [rows, dim]."""
+    """Pool hidden states [rows, tokens, dim] under their mask [rows, tokens] to one vector a row [rows, dim]."""
 
     def __init__(self, kind: Pooling, dim: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Pool(nn.Module):
 
 
 class TextClassifier(Network):
-    """Token ids -> logits [rows, labels], and complexity logits [rows, levels] where `complexity_labels` > 0."""
+    """Map token ids to logits [rows, labels], and to complexity logits [rows, levels] where `complexity_labels` > 0."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class TextClassifier(Network):
         return self.answer(hidden, attention_mask)
 
     def answer(self, hidden: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """The outputs of the encoder's last hidden states [rows, tokens, dim]."""
+        """Return the outputs of the encoder's last hidden states [rows, tokens, dim]."""
         pooled = self.dropout(self.norm(self.pool(hidden, attention_mask)))
         outputs = {"logits": self.head(pooled)}
         if self.complexity_head is not None:
@@ -74,7 +74,7 @@ class TextClassifier(Network):
 
 
 class SpanExtractor(Network):
-    """Token ids of `question, context` -> `start_logits` and `end_logits` of an answer, [rows, tokens] each."""
+    """Map token ids of `question, context` to `start_logits` and `end_logits` of an answer, [rows, tokens] each."""
 
     per_token = True
 
@@ -89,7 +89,7 @@ class SpanExtractor(Network):
         return {"start_logits": start, "end_logits": end}
 
     def as_transformers(self) -> PreTrainedModel:
-        """The same weights as transformers' own model for question answering."""
+        """Return the same weights as transformers' own model for question answering."""
         model = AutoModelForQuestionAnswering.from_config(self.encoder.config)
         setattr(model, model.base_model_prefix, self.encoder)
         model.qa_outputs = self.head

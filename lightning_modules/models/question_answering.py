@@ -1,4 +1,4 @@
-"""Extractive question answering as a Lightning module: loss, and exact match and F1 on whole questions."""
+"""Train extractive question answering: loss, and exact match and F1 on whole questions, as a Lightning module."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from lightning_modules.models.network import SpanExtractor
 
 
 class QuestionAnswering(FineTuner):
-    """Fine-tunes an encoder to mark the answer to a question in a context by its first and last token.
+    """Fine-tune an encoder to mark the answer to a question in a context by its first and last token.
 
     Args:
-        learning_rate: peak, of the encoder.
+        learning_rate: peak learning rate of the encoder.
     """
 
     def __init__(self, learning_rate: float = 3e-5, **kwargs: Any) -> None:
@@ -26,12 +26,12 @@ class QuestionAnswering(FineTuner):
         self.val_f1 = MeanMetric()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """Ids and mask, int64 [rows, tokens] -> `start_logits` and `end_logits`, [rows, tokens]."""
+        """Map ids and mask, int64 [rows, tokens], to `start_logits` and `end_logits`, [rows, tokens]."""
         outputs: dict[str, Tensor] = self.network(input_ids, attention_mask)
         return outputs
 
     def model_step(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and logits of a batch of windows; only the tokens that may answer take part in the softmax."""
+        """Return loss and logits of a batch of windows; only the tokens that may answer take part in the softmax."""
         outputs = self(batch["input_ids"], batch["attention_mask"])
         logits = {
             name: values.float().masked_fill(~batch["allowed"], torch.finfo(torch.float32).min)

@@ -10,14 +10,13 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
-from lightning_modules.cli import SETTINGS, BundleCLI
+from lightning_modules.cli import BundleCLI
 from lightning_modules.errors import UserError
 from lightning_modules.finish import best_checkpoint, callbacks
+from lightning_modules.options import OptionError
 from lightning_modules.settings import Search
 from lightning_modules.tuning.definition import as_options
 from lightning_modules.tuning.mlflow_runs import StudyRuns
-
-PARSER_REFUSED = 2  # argparse's exit code
 
 
 class Pruning(Callback):
@@ -53,14 +52,14 @@ class TrialCLI(BundleCLI):
     def __init__(self, arguments: list[str], pruning: Pruning, logger: Logger | None) -> None:
         self.pruning = pruning
         self.nested_logger = logger
-        super().__init__(args=arguments, **SETTINGS)
+        super().__init__(arguments)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         trainer = super().instantiate_trainer(**kwargs)
         callbacks(trainer).append(self.pruning)
         return trainer
 
-    def tell_notes(self) -> None:
+    def print_notes(self) -> None:
         """Print nothing: every trial would repeat what the training with the best settings prints."""
 
     def after_fit(self) -> None:
@@ -96,9 +95,9 @@ class Objective:
             trainer = TrialCLI(["fit", *self.arguments, *options, *output], pruning, logger).trainer
         except torch.OutOfMemoryError as error:
             raise optuna.TrialPruned("out of memory") from error
+        except OptionError as error:
+            raise UserError(f"tune.space has a value that is refused: {' '.join(options)}: {error}") from error
         except SystemExit as error:
-            if error.code == PARSER_REFUSED:  # and has printed the reason
-                raise UserError(f"tune.space has a value that is refused: {' '.join(options)}") from error
             raise KeyboardInterrupt from error  # how Lightning ends on Ctrl-C
         best = best_checkpoint(trainer).best_model_score
         if best is None:

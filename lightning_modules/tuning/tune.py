@@ -15,7 +15,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from lightning_modules import skipping
-from lightning_modules.cli import SETTINGS, SettingsCLI, run_folder, skipped
+from lightning_modules.cli import SettingsCLI, run_folder, skipped
 from lightning_modules.errors import UserError
 from lightning_modules.settings import Search
 from lightning_modules.tuning.definition import as_options, study_definition
@@ -66,7 +66,7 @@ def skip_fit_too(best: Path) -> None:
 
 def parse_settings(fit_arguments: list[str]) -> tuple[Any, Search]:
     """Return the settings of `fit`, and what to search."""
-    settings = SettingsCLI(args=fit_arguments, run=False, **SETTINGS).settings
+    settings = SettingsCLI(args=fit_arguments, run=False).settings
     parser = ArgumentParser()
     parser.add_class_arguments(Search, "tune")
     search: Search = parser.instantiate(parser.parse_object({"tune": settings["tune"]})).tune

@@ -1,6 +1,7 @@
 """The command line on a tiny backbone: fit, resume, interrupt, two processes, gates, and what a wrong setting says."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,11 @@ def test_fit_trains_reports_exports_and_the_export_makes_an_archive(tmp_path: Pa
     result = subprocess.run(command(arguments(epochs=6)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("training texts are cut to data.max_length 16 tokens") == 1
+    assert re.search(
+        r"^time: start \d+ s, data \d+ s, training \d+ s, evaluation \d+ s, export \d+ s, report \d+ s; \d+ s in all$",
+        result.stdout,
+        re.MULTILINE,
+    )
     run = tmp_path / "topics"
     metrics = json.loads((run / "report" / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.9
@@ -113,7 +119,7 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--gate.accuracy=88", "give a fraction from 0 to 1"),
         ("--gate.exact_match=0.8", "gate.exact_match is not a metric of this task: give accuracy or macro_f1"),
         ("--model.warmup=-1", "model.warmup is -1"),
-        ("--model.poolin=max", "poolin"),
+        ("--model.poolin=max", "there is no option --model.poolin; did you mean --model.pooling?"),
         (
             "--early_stopping.monitor=val_f1",
             "early_stopping.monitor is val_f1: give one of val_accuracy, val_loss, val_macro_f1",
@@ -122,8 +128,18 @@ def test_two_processes_train_one_model(tmp_path: Path, arguments: Any) -> None:
         ("--early_stopping.monitor=val_loss", "keeps the worst val_loss: give --early_stopping.mode=min"),
         ("--early_stopping.mode=min", "keeps the worst val_macro_f1: give --early_stopping.mode=max"),
         ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),
-        ("--trainer.max_epoch=3", "max_epoch"),
-        ("--model.pooling=median", "median"),
+        ("--trainer.max_epoch=3", "there is no option --trainer.max_epoch; did you mean --trainer.max_epochs?"),
+        ("--gate.acuracy=0.8", "did you mean --gate.accuracy?"),
+        ("--data.max_lenght=3", "there is no option --data.max_lenght; did you mean --data.max_length?"),
+        ("--data.least_steps=3", "did you mean --data.min_steps_per_epoch?"),
+        ("--data.synthetic.edge_case=3", "did you mean --data.synthetic.edge_cases?"),
+        ("--trainer.max_epochs=x", "--trainer.max_epochs is 'x': give a whole number or null"),
+        ("--data.batch_size=many", "--data.batch_size is 'many': give a whole number"),
+        ("--model.pooling=median", "--model.pooling is 'median': give cls, mean, max or attention"),
+        ("--model.class_path=nowhere.Model", "the class 'nowhere.Model' cannot be used: No module named 'nowhere'"),
+        ("--config=configs/intnt.yaml", "there is no file configs/intnt.yaml; did you mean configs/intent.yaml?"),
+        ("--trainer.max_epochs", "--trainer.max_epochs needs a value"),
+        ("stray", "'stray' is no option"),
     ],
 )
 def test_a_wrong_setting_is_told_without_a_stack_trace(
@@ -134,7 +150,48 @@ def test_a_wrong_setting_is_told_without_a_stack_trace(
     assert caught.value.code == 2
     errors = capsys.readouterr().err
     assert said in errors
-    assert "Traceback" not in errors
+    assert errors.startswith("error: ")
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("trainer:\n  max_epoch: 3\n", "did you mean --trainer.max_epochs?"),
+        ("data:\n  init_args:\n    max_lenght: 3\n", "did you mean --data.max_length?"),
+        ("data: [1\n", "Problems parsing config"),
+    ],
+)
+def test_a_wrong_key_of_a_yaml_file_is_told_in_one_sentence(
+    tmp_path: Path, arguments: Any, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.yaml").write_text(content)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments(f"--config={tmp_path / 'own.yaml'}"))
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["fitt"], "there is no command fitt; did you mean fit?"),
+        ([], "there is no command: give fit, train, distil, tune or compare"),
+        (["fit"], "--name is missing"),
+    ],
+)
+@pytest.mark.usefixtures("arguments")
+def test_a_missing_command_or_name_is_told_in_one_sentence(
+    command: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(command)
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_a_monitor_that_validation_does_not_know_ends_the_run_before_its_first_epoch(
@@ -164,7 +221,7 @@ def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["--help"])
     assert caught.value.code == 0
     words = capsys.readouterr().out.split()
-    assert {"fit", "distil", "tune", "compare"} <= set(words)
+    assert {"fit", "train", "distil", "tune", "compare"} <= set(words)
 
 
 def test_mlflow_that_is_not_installed_is_told_with_its_extra(

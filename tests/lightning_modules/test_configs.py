@@ -36,7 +36,7 @@ def test_every_config_instantiates(
             "sentence,label\n" + "".join(f"fine {i},positive\nbad {i},negative\n" for i in range(10))
         )
         smaller = [f"--data.train_file={tmp_path / 'sst2.csv'}", "--data.dataset=null"]
-    made = cli.BundleCLI(args=[*configs, *own, *synthetic, *smaller], run=False, **cli.SETTINGS)
+    made = cli.BundleCLI(args=[*configs, *own, *synthetic, *smaller], run=False)
     assert made.model.network is not None
     assert made.datamodule.batch_size > 0
 

@@ -1,4 +1,4 @@
-"""Memory, disk and network: one line each, from errors that the real libraries raise."""
+"""Memory, disk and network end in one line each, for errors that the real libraries raise."""
 
 import errno
 import socket
@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 from lightning_modules.errors import UserError
 from lightning_modules.failures import find_mendable, quiet_libraries
-from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
+from tests.support.full_disk import full_beyond
 
 
-def told(action: Callable[[], object]) -> str:
-    """The line about what an action raises."""
+def explained(action: Callable[[], object]) -> str:
+    """Return the line about what an action raises."""
     with pytest.raises(Exception) as caught:  # of any kind
         action()
     line = find_mendable(caught.value)
@@ -32,7 +32,7 @@ def test_memory_that_torch_or_python_cannot_get_is_told() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has less.\nSee the manual.")
 
     for allocate in (lambda: torch.empty(1 << 60), lambda: bytearray(1 << 62), cuda):
-        line = told(allocate)
+        line = explained(allocate)
         assert line.startswith("out of memory: ")
         assert "--auto_batch_size true" in line
         assert "--ckpt_path last" in line
@@ -42,9 +42,9 @@ def test_a_full_disk_is_told_by_whatever_writes(tmp_path: Path) -> None:
     tensors = {"weights": torch.zeros(100_000)}
     with full_beyond(100_000):
         lines = [
-            told(lambda: torch.save(tensors, tmp_path / "torch")),
-            told(lambda: save_file(tensors, tmp_path / "safetensors")),
-            told(lambda: (tmp_path / "python").write_bytes(bytes(200_000))),
+            explained(lambda: torch.save(tensors, tmp_path / "torch")),
+            explained(lambda: save_file(tensors, tmp_path / "safetensors")),
+            explained(lambda: (tmp_path / "python").write_bytes(bytes(200_000))),
         ]
     for line in lines:
         assert line.startswith("the disk is full: ")
@@ -58,7 +58,7 @@ def test_a_full_disk_is_told_with_its_place_before_what_others_made_of_it(tmp_pa
         except OSError as error:
             raise UserError("the file cannot be read") from error
 
-    line = told(read)
+    line = explained(read)
     assert "the disk is full" in line
     assert f"({tmp_path} has " in line
 
@@ -88,16 +88,16 @@ def closed_port() -> int:
 def test_a_network_that_fails_is_told_with_its_address(
     closed_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = told(lambda: requests.get(f"http://127.0.0.1:{closed_port}/health", timeout=5))
+    line = explained(lambda: requests.get(f"http://127.0.0.1:{closed_port}/health", timeout=5))
     assert line.startswith(f"the network failed at http://127.0.0.1:{closed_port}/health: ")
     assert "local folders and files" in line
 
     def fetch() -> None:
         hf_hub_download("owner/name", "f", endpoint=f"http://127.0.0.1:{closed_port}", cache_dir=tmp_path)
 
-    assert told(fetch).startswith("the network failed")
+    assert explained(fetch).startswith("the network failed")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert told(fetch).startswith("the network failed")
+    assert explained(fetch).startswith("the network failed")
 
 
 def test_a_wrong_setting_is_told_before_the_network_that_it_failed_at() -> None:
@@ -107,14 +107,14 @@ def test_a_wrong_setting_is_told_before_the_network_that_it_failed_at() -> None:
         except ConnectionError as error:
             raise UserError("backbone 'x' could not be loaded") from error
 
-    assert told(load) == "backbone 'x' could not be loaded"
+    assert explained(load) == "backbone 'x' could not be loaded"
 
 
 def test_a_folder_that_may_not_be_written_is_told() -> None:
     def write() -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/runs/intent")
 
-    assert told(write).startswith("/runs/intent: Permission denied")
+    assert explained(write).startswith("/runs/intent: Permission denied")
 
 
 @pytest.mark.parametrize("error", [KeyError("label"), RuntimeError("shapes differ"), BrokenPipeError(), OSError("odd")])

@@ -8,10 +8,9 @@ import torch
 
 from lightning_modules import cli
 from lightning_modules.models.classifier import Classifier
-from tests.lightning_modules.callbacks.test_checkpoint_io import full_beyond
-from tests.lightning_modules.callbacks.test_fitting_batch import weights
+from tests.support.full_disk import full_beyond
 from tests.support.stopped import stopped_before
-from tests.support.topics import write_topics
+from tests.support.topics import weights, write_topics
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(

@@ -1,4 +1,4 @@
-"""A training that ends within its run, as a killed one does."""
+"""End a training within its run, as a killed one ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ class Stop(Exception):
 
 @contextmanager
 def stopped_before(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Meanwhile, a training that comes to this epoch, counted from 0, ends; it has to come to it."""
+    """End a training that comes to this epoch, counted from 0; it has to come to it."""
 
     def stop(self: Any, trainer: Any, module: Any) -> None:
         if trainer.current_epoch == epoch:

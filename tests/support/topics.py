@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 TOPICS = {
     "weather": "rain sun wind cloud storm",
     "food": "bread soup rice apple cake",
@@ -11,7 +14,7 @@ TOPICS = {
 
 
 def write_topics(path: Path) -> Path:
-    """180 rows whose label is told by their words, with a complexity told by their length."""
+    """Write 180 rows whose label follows from their words, and whose complexity from their length."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "complexity"])
@@ -25,7 +28,7 @@ def write_topics(path: Path) -> Path:
 
 
 def topics_options(runs: Path, backbone: Path, data: Path, epochs: int = 2) -> list[str]:
-    """Options of a run named `topics` on that file, in seconds, on the CPU."""
+    """Return the options of a run named `topics` on that file, in seconds, on the CPU."""
     return [
         "--name=topics",
         f"--runs_dir={runs}",
@@ -41,3 +44,9 @@ def topics_options(runs: Path, backbone: Path, data: Path, epochs: int = 2) -> l
         "--trainer.precision=32-true",
         "--trainer.accelerator=cpu",
     ]
+
+
+def weights(checkpoint: Path) -> dict[str, Tensor]:
+    """Return the weights in a run's checkpoint."""
+    state: dict[str, Tensor] = torch.load(checkpoint, weights_only=False)["state_dict"]
+    return state

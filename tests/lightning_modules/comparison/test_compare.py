@@ -129,7 +129,7 @@ def test_without_a_file_the_rows_are_the_test_rows_of_the_first_run(
 ) -> None:
     columns = ["--data.text_column=question", "--data.label_column=kind", "--data.test_share=0.2"]
     options = [*topics_options(runs, tiny_backbone, rows), *columns]
-    made = cli.SettingsCLI(args=["--config=configs/intent.yaml", *options], run=False, **cli.SETTINGS)
+    made = cli.SettingsCLI(args=["--config=configs/intent.yaml", *options], run=False)
     cli.write_config(made.parser, made.config, runs / "two")
     table = compare("one", "two")
     assert capsys.readouterr().out.startswith("8 rows: test rows of two\n")
@@ -190,7 +190,7 @@ def test_models_that_cannot_be_compared_are_told(
 def test_a_skipped_run_is_left_out_with_what_an_earlier_one_left(
     runs: Path, compare: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    skip(runs / "two", name="two", stage="fit", why="enable is false", figures=["accuracy"])
+    skip(runs / "two", name="two", stage="fit", why="enable is false", metrics=["accuracy"])
     capsys.readouterr()
     cli.main(["compare", f"--runs_dir={runs}", "--models", "one", "two"])
     assert capsys.readouterr().out == "two: skipped: enable is false\n"

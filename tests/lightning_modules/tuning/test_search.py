@@ -51,7 +51,7 @@ def test_a_search_leaves_its_best_settings_which_fit_takes(tmp_path: Path, argum
     assert not list(folder.rglob("export*"))
 
     cli.main(arguments("fit", f"--config={folder / 'best.yaml'}", "--trainer.fast_dev_run=true"))
-    made = cli.SettingsCLI(args=arguments("fit", f"--config={folder / 'best.yaml'}")[1:], run=False, **cli.SETTINGS)
+    made = cli.SettingsCLI(args=arguments("fit", f"--config={folder / 'best.yaml'}")[1:], run=False)
     settings = made.settings  # the file does not go before the options on its left
     assert settings.model.init_args.learning_rate == best["parameters"]["model.learning_rate"]
     assert settings.data.init_args.batch_size == best["parameters"]["data.batch_size"]

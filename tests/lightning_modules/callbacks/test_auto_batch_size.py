@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from lightning_modules import cli
-from lightning_modules.callbacks.fitting_batch import shared_out
+from lightning_modules.callbacks.auto_batch_size import split_batch
 from lightning_modules.models.classifier import Classifier
 from tests.support.stopped import stopped_before
-from tests.support.topics import topics_options
+from tests.support.topics import topics_options, weights
 
 Fit = Callable[..., Path]
 SHORT, LONG = 3, 14  # tokens of a row
@@ -62,20 +62,15 @@ def memory(monkeypatch: pytest.MonkeyPatch, shapes: list[tuple[int, int]]) -> Ca
     return limit
 
 
-def weights(path: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = torch.load(path, weights_only=False)["state_dict"]
-    return state
-
-
 def same(one: Path, other: Path) -> bool:
     left, right = weights(one), weights(other)
     return all(torch.equal(left[key], right[key]) for key in left)
 
 
 def test_where_the_batch_fits_the_run_is_the_same_as_without(fit: Fit) -> None:
-    plain, found = fit("plain"), fit("found", "--auto_batch_size=true")
-    assert same(plain, found)
-    assert sorted(path.name for path in found.parents[1].iterdir()) == ["checkpoints", "config.yaml", "logs"]
+    plain, auto = fit("plain"), fit("auto", "--auto_batch_size=true")
+    assert same(plain, auto)
+    assert sorted(path.name for path in auto.parents[1].iterdir()) == ["checkpoints", "config.yaml", "logs"]
 
 
 def test_the_longest_rows_decide_and_steps_are_of_the_whole_batch(
@@ -83,7 +78,7 @@ def test_the_longest_rows_decide_and_steps_are_of_the_whole_batch(
 ) -> None:
     steps = torch.load(fit("plain"), weights_only=False)["global_step"]
     memory(4 * LONG)
-    last = torch.load(fit("found", "--auto_batch_size=true"), weights_only=False)
+    last = torch.load(fit("auto", "--auto_batch_size=true"), weights_only=False)
     assert "auto_batch_size: 4 rows at a time, 4 times" in capsys.readouterr().out
     assert shapes[0] == (4, LONG)
     assert last["global_step"] == steps
@@ -96,7 +91,7 @@ def test_a_batch_of_few_rows_gone_through_several_times_is_tried_as_it_will_be(
     fit: Fit, memory: Callable[[int], None], shapes: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory(128 * LONG)
-    fit("found", "--auto_batch_size=true", "--data.batch_size=512", "--data.min_steps_per_epoch=2")
+    fit("auto", "--auto_batch_size=true", "--data.batch_size=512", "--data.min_steps_per_epoch=2")
     assert "auto_batch_size: 128 rows at a time, 4 times" in capsys.readouterr().out
     assert shapes[0] == (128, LONG)
 
@@ -121,7 +116,7 @@ def test_rows_of_which_not_one_fits_are_told(
 ) -> None:
     memory(8)
     with pytest.raises(SystemExit) as caught:
-        fit("found", "--auto_batch_size=true")
+        fit("auto", "--auto_batch_size=true")
     assert caught.value.code == 2
     assert "error: not even the longest row alone fits into memory" in capsys.readouterr().err
 
@@ -137,4 +132,4 @@ def test_a_run_that_began_without_it_is_not_resumed_with_it(fit: Fit, capsys: py
     ("wanted", "fitting", "shared"), [(64, 64, (64, 1)), (64, 16, (16, 4)), (48, 20, (16, 3)), (50, 12, (10, 5))]
 )
 def test_the_batch_is_shared_out_evenly(wanted: int, fitting: int, shared: tuple[int, int]) -> None:
-    assert shared_out(wanted, fitting) == shared
+    assert split_batch(wanted, fitting) == shared

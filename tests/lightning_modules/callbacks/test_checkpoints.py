@@ -1,5 +1,6 @@
-"""A run whose folder was moved is resumed and evaluated from where it is now."""
+"""Checkpoints on a disk that gets full, and of a run whose folder was moved."""
 
+import errno
 import shutil
 import sys
 from pathlib import Path
@@ -9,9 +10,37 @@ import pytest
 import torch
 
 from lightning_modules import cli
+from lightning_modules.callbacks.checkpoints import AtomicCheckpointIO
 from lightning_modules.errors import UserError
 from lightning_modules.finish import best_checkpoint, load_best
+from tests.support.full_disk import full_beyond
 from tests.support.topics import topics_options, write_topics
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_earlier_one_and_names_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "best.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(1000)}, path)
+    for elements in (100_000, 30_000):
+        with full_beyond(100_000), pytest.raises(OSError) as caught:
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(elements)}, path)
+        assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert torch.equal(torch.load(path)["weights"], torch.ones(1000))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupted_checkpoint_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "best.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    before = path.read_bytes()
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.fixture
