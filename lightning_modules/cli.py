@@ -134,16 +134,8 @@ class BundleCLI(LightningCLI):
         return trainer
 
     def _callbacks(self) -> list[Callback]:
-        auto_batch_size = [AutoBatchSize(self.datamodule.batch_size)] if self.settings["auto_batch_size"] else []
-        return [
-            History(),
-            Throughput(),
-            MonitorCheck(),
-            StepSeed(),
-            Progress(),
-            RelocatedCheckpoint(),
-            *auto_batch_size,
-        ]
+        usual = [History(), Throughput(), MonitorCheck(), StepSeed(), Progress(), RelocatedCheckpoint()]
+        return [*usual, AutoBatchSize(self.datamodule.batch_size)] if self.settings["auto_batch_size"] else usual
 
     def before_fit(self) -> None:
         self._initialised("gate").refuse_unknown(task_for(type(self.model)).gate_metrics)
