@@ -7,10 +7,10 @@ python -m lightning_modules compare --models news microsoft/deberta-v3-base-news
 import argparse
 from pathlib import Path
 
+from archives.reading.options import ReadOptions
 from lightning_modules.comparison.examples import examples_of_file, examples_of_run
 from lightning_modules.comparison.measurements import comparison_rows
 from lightning_modules.comparison.models import find_models
-from lightning_modules.data.table_files import Columns
 from lightning_modules.evaluation.comparison_report import print_table, write_comparison
 from lightning_modules.skipping import why_skipped
 
@@ -29,7 +29,9 @@ def compare(arguments: list[str]) -> None:
         return
     models = find_models(names, options.runs_dir)
     if options.file:
-        examples = examples_of_file(options.file, Columns(options.text_column, options.label_column, None), models)
+        flags = "--text_column", "--label_column"
+        columns = ReadOptions(options.text_column, options.label_column, flags=flags)
+        examples = examples_of_file(options.file, columns, models)
     else:
         examples = examples_of_run(models)
     out = options.out or options.runs_dir / "comparison"

@@ -8,15 +8,14 @@ from pathlib import Path
 import yaml
 from datasets import Dataset
 
+from archives.reading.options import ReadOptions
 from handlers.request import Payload
 from lightning_modules.comparison.measurements import Quality, answer_quality, text_quality
 from lightning_modules.comparison.models import Model
+from lightning_modules.data.base import data_module
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.data.described import data_module
-from lightning_modules.data.question_files import read_questions
 from lightning_modules.data.questions import QuestionData
-from lightning_modules.data.table_files import Columns
-from lightning_modules.data.tables import read_table
+from lightning_modules.data.sources import read_questions, read_texts
 from lightning_modules.errors import UserError
 
 
@@ -53,7 +52,7 @@ class Questions(Examples):
         return answer_quality(folder, self.requests, self.references)
 
 
-def examples_of_file(file: Path, columns: Columns, models: Sequence[Model]) -> Examples:
+def examples_of_file(file: Path, options: ReadOptions, models: Sequence[Model]) -> Examples:
     """Return the rows of a file.
 
     Raises:
@@ -61,7 +60,7 @@ def examples_of_file(file: Path, columns: Columns, models: Sequence[Model]) -> E
     """
     if models[0].task == "question-answering":
         return _questions(str(file), read_questions(file, "error", check_starts=False).rows)
-    return _texts(str(file), read_table(file, columns, "error").rows, models[0])
+    return _texts(str(file), read_texts(file, options, "error").rows, models[0])
 
 
 def examples_of_run(models: Sequence[Model]) -> Examples:
@@ -72,9 +71,9 @@ def examples_of_run(models: Sequence[Model]) -> Examples:
     settings = yaml.safe_load(run.config.read_text(encoding="utf-8"))
     data, source = data_module(settings["data"]), f"test rows of {run.name}"
     if isinstance(data, ClassificationData):
-        return _texts(source, data.tables["test"].rows, models[0])
+        return _texts(source, data.splits["test"].rows, models[0])
     if isinstance(data, QuestionData):
-        return _questions(source, data.parts["test"].rows)
+        return _questions(source, data.splits["test"].rows)
     raise UserError(f"{run.config}: {type(data).__name__} has no test rows to compare on: give --file")
 
 

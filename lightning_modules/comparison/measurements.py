@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 def quality_on_test(folder: Path, data: ClassificationData) -> Quality:
     """Return the `text_quality` on the test rows of the data."""
-    test = data.tables["test"].rows
+    test = data.splits["test"].rows
     return text_quality(folder, test["text"][:], test["label"][:], data.labels)
 
 

@@ -1,4 +1,4 @@
-"""Batches of similar lengths, padded to their own longest row."""
+"""Make batches of similar lengths, padded to their own longest row."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ POOL_BATCHES = 32
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Shuffled row numbers in which each run of `batch_size` has similar lengths; every row `passes` times.
+    """Shuffle row numbers so that each run of `batch_size` has similar lengths; every row comes `passes` times.
 
     The order depends on `seed` and `epoch()` alone, so that a resumed run sees what an uninterrupted one would have.
     """
@@ -56,9 +56,10 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Begins with the batch of number `start()`: a run that is resumed within an epoch gets what is left of it.
+    """Begin with the batch of number `start()`: a run that is resumed within an epoch gets the rest of it.
 
-    `lengths` are those of the rows of the data set.
+    Args:
+        lengths: of the rows of the data set, in tokens.
     """
 
     def __init__(
@@ -69,16 +70,16 @@ class ResumableLoader(DataLoader[Any]):
         self.lengths = lengths
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Asks where to start when the first batch is taken: iterators are made before a checkpoint is read."""
+        """Ask where to start when the first batch is taken: iterators are made before a checkpoint is read."""
         batches = super().__iter__()
         yield from islice(batches, self.start(), None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing, since the trainer knows the place; Lightning takes a loader that has this for one that can go on."""
+        """Return nothing: the trainer knows the place. That the method is there tells Lightning that one can go on."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
+        """Do nothing, see `state_dict`."""
 
 
 def training_loader(
@@ -90,7 +91,7 @@ def training_loader(
     collate: Callable[[list[Any]], dict[str, Tensor]],
     min_steps_per_epoch: int = 1,
 ) -> ResumableLoader:
-    """Batches of similar lengths for the trainer of `data`, `batch_size` rows on each device.
+    """Return batches of similar lengths for the trainer of `data`, `batch_size` rows on each device.
 
     An epoch goes over all rows as often as `min_steps_per_epoch` of the optimiser take.
     """
@@ -116,35 +117,35 @@ def training_loader(
 
 
 def batches_done(data: LightningDataModule) -> int:
-    """Batches of the running epoch, by the trainer of `data`; 0 without one."""
+    """Return how many batches of the running epoch the trainer of `data` has had; 0 without a trainer."""
     return data.trainer.fit_loop.epoch_loop.batch_progress.current.ready if data.trainer else 0
 
 
 def similar_lengths(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """The numbers of all rows in batches of similar lengths, the shortest first."""
+    """Yield the numbers of all rows in batches of similar lengths, the shortest first."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
-def pad(rows: Sequence[Sequence[int]], most: int = 0) -> tuple[Tensor, Tensor]:
-    """Ids of each row -> `input_ids` and `attention_mask`, int64 [rows, tokens]; padding id 0, masked.
+def pad(rows: Sequence[Sequence[int]], max_length: int = 0) -> tuple[Tensor, Tensor]:
+    """Turn the ids of each row into `input_ids` and `attention_mask`, int64 [rows, tokens]; padding id 0, masked.
 
     Args:
-        most: tokens that a row may have; given, the width is rounded up, though not above it: torch keeps kernels and
-            buffers for every shape that it has seen, which took 7 GB over the 300 lengths of SQuAD.
+        max_length: tokens that a row may have; given, the width is rounded up, though not above it: torch keeps
+            kernels and buffers for every shape that it has seen, which took 7 GB over the 300 lengths of SQuAD.
     """
-    width = min(rounded(max(map(len, rows))), most)
+    width = min(rounded(max(map(len, rows))), max_length)
     ids, mask = pad_rows(rows, width)
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
 def rounded(length: int) -> int:
-    """The next of 16 lengths between two powers of two: 3 % more on average, and nothing below 32."""
+    """Return the next of 16 lengths between two powers of two: 3 % more on average, and nothing below 32."""
     step = 1 << max(length.bit_length() - 5, 0)
     return -(-length // step) * step
 
 
 def on_cuda() -> bool:
-    """Whether batches should lie in memory that a GPU can copy from."""
+    """Return whether batches should lie in memory that a GPU can copy from."""
     return torch.cuda.is_available()

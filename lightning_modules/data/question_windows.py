@@ -10,9 +10,9 @@ from torch import Tensor
 
 from handlers.text.windows import Tokens, Window, WindowTokenizer
 from lightning_modules.data.batching import pad
-from lightning_modules.data.token_cache import Batch, cached_rows
+from lightning_modules.data.cache import Batch, cached_tokens
 
-# One row a window. `question`: row of the questions; `begins`, `ends`: characters of each context token; `start`,
+# Columns of windows. `question`: row of the questions; `begins`, `ends`: characters of each context token; `start`,
 # `end`: positions in input_ids of the first reference's first and last token, 0 where the window does not hold it.
 FEATURES = Features(
     {
@@ -26,11 +26,11 @@ FEATURES = Features(
     }
 )
 TRAINING_COLUMNS = ["question", "input_ids", "first", "start", "end"]
-MOST_QUESTIONS, MOST_CHARACTERS = 1000, 4_000_000  # of contexts that are made into windows at once
+MAX_QUESTIONS, MAX_CHARACTERS = 1000, 4_000_000  # of contexts that are made into windows at once
 
 
 def window_rows(questions: Dataset, tokenizer: WindowTokenizer, tokenizer_json: str) -> Dataset:
-    """The windows of all questions, in order, with the columns of `FEATURES`."""
+    """Return the windows of all questions, in order, with the columns of `FEATURES`."""
 
     def encode(batch: Batch) -> Batch:
         contexts = list(dict.fromkeys(batch["context"]))  # a paragraph has several questions
@@ -51,19 +51,19 @@ def window_rows(questions: Dataset, tokenizer: WindowTokenizer, tokenizer_json: 
 
     numbered = questions.select_columns(["question", "context", "answers"]).add_column("row", range(len(questions)))
     settings = [tokenizer.max_length, tokenizer.doc_stride, tokenizer.max_question_length, tokenizer_json]
-    return cached_rows(numbered, encode, tokenizer, settings, FEATURES, questions_at_once(questions))
+    return cached_tokens(numbered, encode, tokenizer, settings, FEATURES, questions_at_once(questions))
 
 
 def questions_at_once(questions: Dataset) -> int:
-    """As many as `MOST_CHARACTERS` allow, were every context the longest; one at least."""
+    """Return how many questions `MAX_CHARACTERS` allow if every context were the longest; at least one."""
     longest = max(map(len, questions["context"]), default=0)
-    return min(max(MOST_CHARACTERS // max(longest, 1), 1), MOST_QUESTIONS)
+    return min(max(MAX_CHARACTERS // max(longest, 1), 1), MAX_QUESTIONS)
 
 
 def answer_positions(
     windows: Sequence[Window], context: Tokens, doc_stride: int, answers: dict[str, list[Any]]
 ) -> list[tuple[int, int]]:
-    """Positions in each window's ids of the first answer's first and last token; (0, 0) where it is not all there."""
+    """Return the first answer's first and last position in each window's ids; (0, 0) where it is not all there."""
     if not answers["text"] or answers["answer_start"][0] < 0:
         return [(0, 0)] * len(windows)
     begin = answers["answer_start"][0]
@@ -81,14 +81,14 @@ def answer_positions(
 
 
 def as_window(row: dict[str, Any]) -> Window:
-    """A row as the decoder takes it."""
+    """Return the row as the decoder takes it."""
     return Window(row["input_ids"], row["first"], list(zip(row["begins"], row["ends"], strict=True)))
 
 
 def collate(rows: list[dict[str, Any]], max_length: int) -> dict[str, Tensor]:
-    """Rows -> int64 `input_ids`, `attention_mask` [rows, tokens], `question`, `start`, `end` [rows].
+    """Turn rows into int64 `input_ids`, `attention_mask` [rows, tokens], `question`, `start`, `end` [rows].
 
-    And `allowed`, bool [rows, tokens]: the context's tokens, and the first one, which stands for no answer.
+    `allowed`, bool [rows, tokens], marks the context's tokens, and the first one, which stands for no answer.
     """
     ids, mask = pad([row["input_ids"] for row in rows], max_length)
     first = np.array([row["first"] for row in rows])[:, None]

@@ -1,38 +1,69 @@
-"""Parts that a user gave no file for, split off the training part."""
+"""Split off the training rows what a user gave no file for: validation and test."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lightning_modules.errors import UserError
 
-Part = TypeVar("Part")
+SPLITS = ("train", "val", "test")
 
 
-def with_missing_parts(
-    parts: Mapping[str, Part], shares: Mapping[str, float], split_off: Callable[[Part, float], tuple[Part, Part]]
-) -> dict[str, Part]:
-    """`parts` with those of `shares` that it lacks; each share is of the whole training part as it was given.
+@dataclass
+class Split:
+    """Rows for training, validation or test, memory-mapped.
 
-    `split_off(part, share)` cuts a share off: what is left, and what was taken.
+    Args:
+        path: the file, or the data set's name and its split there.
+        dropped: rows that were left out, by what was wrong with them.
+        repaired: questions with a corrected answer_start.
     """
-    full, left = dict(parts), 1.0
+
+    path: Path
+    rows: Dataset
+    dropped: Counter[str] = field(default_factory=Counter)
+    repaired: int = 0
+
+    def parted(self, taken: NDArray[np.bool_]) -> tuple["Split", "Split"]:
+        """Return the rows that were not taken, with all counts, and those that were."""
+        return (
+            replace(self, rows=self.rows.select(np.flatnonzero(~taken))),
+            Split(self.path, self.rows.select(np.flatnonzero(taken))),
+        )
+
+
+def with_missing_splits(
+    splits: Mapping[str, Split], shares: Mapping[str, float], split_off: Callable[[Split, float], tuple[Split, Split]]
+) -> dict[str, Split]:
+    """Return `splits` with those of `shares` that it lacks; each share is of all training rows as they were given.
+
+    Args:
+        split_off: `split_off(split, share)` cuts a share off: returns what remains, and what was taken.
+
+    Raises:
+        UserError: a share is not between 0 and what the others leave.
+    """
+    full, remaining = dict(splits), 1.0
     for name, share in shares.items():
         if name not in full:
-            if not 0 < share < left:
-                raise UserError(f"data.{name}_share is {share}: give one between 0 and {left:g}")
-            full["train"], full[name] = split_off(full["train"], share / left)
-            left -= share
+            if not 0 < share < remaining:
+                raise UserError(f"data.{name}_share is {share}: give one between 0 and {remaining:g}")
+            full["train"], full[name] = split_off(full["train"], share / remaining)
+            remaining -= share
     return full
 
 
 def allotted(counts: Sequence[int], share: float, generator: np.random.Generator) -> NDArray[Any]:
-    """How many of each to take, by largest remainder: `share` of all together, and one of each at least stays.
+    """Return how many of each to take, by largest remainder: `share` of all together; one of each at least stays.
 
     Of equal remainders, those that come first are drawn by `generator`.
     """
@@ -47,16 +78,16 @@ def allotted(counts: Sequence[int], share: float, generator: np.random.Generator
 
 
 def whole_groups(groups: NDArray[Any], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which rows to take: groups in random order as long as they fit into the share; the smallest where none does.
+    """Return a mask of the rows to take: groups in random order while they fit into the share, or else the smallest.
 
-    Of all groups, twice the share at most: it would be every small one where one group is most of the rows.
+    No more than twice the share of all groups is taken: where one group has almost all rows, it would be every other.
     """
     names, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     room = min(round(len(groups) * share), len(groups) - 1)
-    most = ceil(2 * share * len(names))
+    max_groups = ceil(2 * share * len(names))
     taken = np.zeros(len(names), dtype=bool)
     for group in generator.permutation(len(names)):
-        if sizes[group] <= room and taken.sum() < most:
+        if sizes[group] <= room and taken.sum() < max_groups:
             taken[group] = True
             room -= sizes[group]
     if not taken.any():
@@ -65,9 +96,9 @@ def whole_groups(groups: NDArray[Any], share: float, generator: np.random.Genera
 
 
 def joined_groups(titles: Iterable[str], contexts: Sequence[str]) -> NDArray[Any]:
-    """A group's number for each row: rows with the same title (unless it is empty) or the same context are in one.
+    """Number the rows by group: rows with the same title (unless it is empty) or the same context are in one.
 
-    Where that joins all rows, those with the same context are.
+    Where that joins all rows, only those with the same context are.
     """
     by_context = numbered(contexts)
     by_title = numbered(title or context for title, context in zip(titles, contexts, strict=True))
@@ -78,7 +109,7 @@ def joined_groups(titles: Iterable[str], contexts: Sequence[str]) -> NDArray[Any
 
 
 def numbered(names: Iterable[str]) -> NDArray[Any]:
-    """Each name's place among the different ones, sorted; as an array of strings, one long name would widen all."""
+    """Return each name's rank among the different ones: in an array of strings, one long name would widen all."""
     numbers: dict[str, int] = {}
     rows = np.array([numbers.setdefault(name, len(numbers)) for name in names])
     ranks = {name: rank for rank, name in enumerate(sorted(numbers))}

@@ -104,7 +104,7 @@ def write_report(
     models = {"teacher": teacher_folder} | {kind: student.export for kind, student in best.items()}
     quality = {"teacher": [quality_on_test(teacher_folder, data)]}
     quality |= {kind: [student.quality for student in students if student.kind == kind] for kind in KINDS}
-    test = data.tables["test"].rows
+    test = data.splits["test"].rows
     rows = comparison_rows(models, quality, test["text"][:])
     write_comparison(
         folder / "report",

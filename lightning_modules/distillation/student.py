@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning_modules import tracking
 from lightning_modules.cli import BundleCLI
 from lightning_modules.comparison.measurements import Quality, quality_on_test
-from lightning_modules.data.token_cache import fingerprints
+from lightning_modules.data.cache import fingerprints
 from lightning_modules.export.checkpoints import Checkpoint
 from lightning_modules.finish import best_checkpoint, evaluate, publish
 from lightning_modules.text_files import read_json, write_json

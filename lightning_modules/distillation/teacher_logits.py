@@ -37,7 +37,7 @@ def cached_logits(trainer: Trainer, teacher: Checkpoint, data: ClassificationDat
     """
     columns = label_columns(teacher, data.labels)
     length = limited_length(teacher.network, data.max_length)
-    texts = data.tables["train"].rows["text"][:]
+    texts = data.splits["train"].rows["text"][:]
     path = logits_path(teacher, data.labels, texts, length, str(trainer.precision))
     if trainer.local_rank == 0 and not path.exists():
         rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, length).tokenize(texts)]

@@ -27,7 +27,7 @@ class BestAnswers:
     def __init__(self, data: QuestionData, part: str) -> None:
         self.data = data
         self.part = part
-        self.rows = data.parts[part].rows
+        self.rows = data.splits[part].rows
         # Answers by question, temperature and identity of the logits, held here so that no others get their identity.
         self._decoded: dict[tuple[int, float, int, int], tuple[Floats, Floats, Answered]] = {}
 

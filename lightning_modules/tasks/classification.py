@@ -57,7 +57,7 @@ class ClassificationTask(Task):
         return {"labels.json": {key: list(names) for key, names in labels.items() if names}}
 
     def requests(self) -> Sequence[dict[str, Any]]:
-        return [{"text": text} for text in self.data.tables["test"].rows["text"][:]]
+        return [{"text": text} for text in self.data.splits["test"].rows["text"][:]]
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:
         return classification_metrics(self._labelled(outputs))
@@ -72,7 +72,7 @@ class ClassificationTask(Task):
         levels = self.data.complexity_labels
         rated = bool(levels) and max(self.data.tokenised["test"]["complexity_target"]) != IGNORED
         complexity = self._predictions(outputs["complexity_logits"], levels, "complexity_target") if rated else None
-        tables = self.data.tables
+        tables = self.data.splits
         baseline = baseline_metrics(tables["train"].rows, tables["test"].rows)
         write_classification_report(
             folder, name, self._labelled(outputs), complexity, extras={**extras, "baseline": baseline}
@@ -85,7 +85,7 @@ class ClassificationTask(Task):
         """Return a head's answers to the test rows that have this target."""
         targets = np.asarray(self.data.tokenised["test"][target])
         known = np.flatnonzero(targets != IGNORED)
-        texts = self.data.tables["test"].rows.select(known)["text"]
+        texts = self.data.splits["test"].rows.select(known)["text"]
         return Predictions(list(texts), list(labels), targets[known], softmax(np.stack(logits)[known]))
 
 

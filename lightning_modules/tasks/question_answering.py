@@ -52,7 +52,7 @@ class QuestionTask(Task):
     def requests(self) -> Sequence[dict[str, Any]]:
         """Return requests of few windows: any `GOLDEN_REQUESTS` of them have at most `GOLDEN_WINDOWS`."""
         chosen = short_questions([len(windows) for windows in self.data.windows_of["test"]])
-        rows = self.data.parts["test"].rows.select(chosen)
+        rows = self.data.splits["test"].rows.select(chosen)
         return [{"question": row["question"], "context": row["context"]} for row in rows]
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lightning_modules.data.described import data_module
-from lightning_modules.data.token_cache import fingerprints
+from lightning_modules.data.base import data_module
+from lightning_modules.data.cache import fingerprints
 from lightning_modules.export.checkpoints import load_checkpoint
 from lightning_modules.settings import Search, Value
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas
 import pytest
 
+from archives.reading.options import ReadOptions
 from archives.squad_metric import evaluate
 from lightning_modules.data.classification import ClassificationData
-from lightning_modules.data.question_files import read_questions
-from lightning_modules.data.table_files import Columns
-from lightning_modules.data.tables import read_table
+from lightning_modules.data.sources import read_questions, read_texts
 from lightning_modules.evaluation.classification_metrics import baseline_metrics
 
 FOLDER = Path(os.environ.get("TEXT_BUNDLE_DATA", "../shared/data"))
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 def test_clinc150_is_read_whole_and_fits_the_models_length() -> None:
     files = {f"{part}_file": str(FOLDER / f"clinc150_{part}.csv.gz") for part in ("train", "val")}
     data = ClassificationData(**files, test_file=files["val_file"], max_length=64)
-    assert [len(table.rows) for table in data.tables.values()] == [15_000, 3_000, 3_000]
+    assert [len(table.rows) for table in data.splits.values()] == [15_000, 3_000, 3_000]
     assert len(data.labels) == 150
     assert set(data.class_counts) == {100}
     lengths = [len(ids) for ids in data.tokenised["train"]["input_ids"][:]]
@@ -31,9 +30,9 @@ def test_clinc150_is_read_whole_and_fits_the_models_length() -> None:
 
 
 def test_the_baseline_on_sst2_is_what_the_literature_gives_bags_of_words() -> None:
-    data = ClassificationData(str(FOLDER / "sst2_train.csv.gz"), test_file=str(FOLDER / "sst2_dev.csv.gz"))
+    data = ClassificationData(train_file=str(FOLDER / "sst2_train.csv.gz"), test_file=str(FOLDER / "sst2_dev.csv.gz"))
     assert data.labels == ("negative", "positive")
-    assert 0.77 < baseline_metrics(data.tables["train"].rows, data.tables["test"].rows)["accuracy"] < 0.85
+    assert 0.77 < baseline_metrics(data.splits["train"].rows, data.splits["test"].rows)["accuracy"] < 0.85
 
 
 def test_squad_is_read_whole() -> None:
@@ -51,9 +50,11 @@ def test_squad_is_read_whole() -> None:
 def test_sst2_as_parquet_files_is_what_it_is_as_csv(tmp_path: Path) -> None:
     for part in ("train", "dev"):
         pandas.read_csv(FOLDER / f"sst2_{part}.csv.gz").to_parquet(tmp_path / f"{part}.parquet")
-    data = ClassificationData(str(tmp_path / "train.parquet"), str(tmp_path / "dev.parquet"), max_length=64)
-    csv = read_table(FOLDER / "sst2_dev.csv.gz", Columns("text", "label", None), "error")
-    assert list(data.tables["val"].rows["text"]) == list(csv.rows["text"])
-    assert list(data.tables["val"].rows["label"]) == list(csv.rows["label"])
+    data = ClassificationData(
+        train_file=str(tmp_path / "train.parquet"), val_file=str(tmp_path / "dev.parquet"), max_length=64
+    )
+    csv = read_texts(FOLDER / "sst2_dev.csv.gz", ReadOptions(), "error")
+    assert list(data.splits["val"].rows["text"]) == list(csv.rows["text"])
+    assert list(data.splits["val"].rows["label"]) == list(csv.rows["label"])
     assert data.labels == ("negative", "positive")
-    assert len(data.tables["train"].rows) > 8 * len(data.tables["test"].rows)
+    assert len(data.splits["train"].rows) > 8 * len(data.splits["test"].rows)

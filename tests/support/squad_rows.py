@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+import pyarrow
+from pyarrow import parquet
 
 CONTEXT = "Zoë 🙂 moved to Paris in 1973.\r\nIn 1980 she left Paris for مراكش."
 
 
 def flat(**changed: Any) -> dict[str, Any]:
-    """A good flat row, or one with something changed; None: left out."""
+    """Return a good flat row, or one with something changed; None: left out."""
     row = {
         "id": "q1",
         "title": "Zoë",
@@ -30,7 +31,7 @@ ROWS = [flat(), flat(id="q2", question="When did she leave?", answers=answer(CON
 
 
 def nested(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """SQuAD's own format, an article and a paragraph a row."""
+    """Return the rows in SQuAD's own format, an article and a paragraph each."""
     return {
         "version": "1.1",
         "data": [
@@ -58,10 +59,11 @@ def nested(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def written(path: Path, content: Any) -> Path:
+    """Write rows, or the official format, as the file's ending says."""
     kind = path.suffixes[0]
     if kind == ".parquet":
         plain = path.with_suffix("") if path.suffix == ".gz" else path
-        Dataset.from_list(content).to_parquet(plain)
+        parquet.write_table(pyarrow.Table.from_pylist(content), plain)
         data = plain.read_bytes()
     elif kind == ".jsonl":
         data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content).encode()

@@ -37,33 +37,33 @@ def module(tmp_path: Path, tiny_backbone: Path) -> Any:
 
 
 def test_missing_parts_are_split_off_stratified_and_the_same_each_time(module: Any) -> None:
-    first, second = module().tables, module().tables
-    assert {part: len(table.rows) for part, table in first.items()} == {"train": 80, "val": 10, "test": 10}
+    first, second = module().splits, module().splits
+    assert {split: len(table.rows) for split, table in first.items()} == {"train": 80, "val": 10, "test": 10}
     texts = [text for table in first.values() for text in table.rows["text"]]
     assert len(set(texts)) == 100
-    assert all(list(first[part].rows["text"]) == list(second[part].rows["text"]) for part in first)
+    assert all(list(first[split].rows["text"]) == list(second[split].rows["text"]) for split in first)
     assert set(first["val"].rows["label"]) == {"a", "b", "c"}
 
 
 def test_shares_are_of_the_whole_file(module: Any) -> None:
-    sizes = {part: len(table.rows) for part, table in module(3000, test_share=0.3, val_share=0.3).tables.items()}
+    sizes = {split: len(table.rows) for split, table in module(3000, test_share=0.3, val_share=0.3).splits.items()}
     assert sizes == {"train": 1200, "val": 900, "test": 900}
 
 
 def test_few_rows_of_many_labels_are_split_to_the_shares(tmp_path: Path, module: Any) -> None:
     labels = tuple(f"label{i}" for i in range(77))
-    tables = module(train_file=write(tmp_path / "few.csv", rows(77 * 5, labels))).tables
-    assert {part: len(table.rows) for part, table in tables.items()} == {"train": 308, "val": 39, "test": 38}
-    for part in ("val", "test"):
-        assert max(Counter(tables[part].rows["label"]).values()) == 1
-    assert set(tables["train"].rows["label"]) == set(labels)
-    assert set(tables["test"].rows["label"]) != set(sorted(labels)[:38])  # drawn, not the first by name
+    splits = module(train_file=write(tmp_path / "few.csv", rows(77 * 5, labels))).splits
+    assert {split: len(table.rows) for split, table in splits.items()} == {"train": 308, "val": 39, "test": 38}
+    for split in ("val", "test"):
+        assert max(Counter(splits[split].rows["label"]).values()) == 1
+    assert set(splits["train"].rows["label"]) == set(labels)
+    assert set(splits["test"].rows["label"]) != set(sorted(labels)[:38])  # drawn, not the first by name
 
 
 def test_rare_labels_are_tested_too(tmp_path: Path, module: Any) -> None:
     few = [(f"rare {i}", f"rare{i % 10}") for i in range(40)]
-    tables = module(train_file=write(tmp_path / "rare.csv", [*rows(300), *few])).tables
-    tested = Counter(tables["test"].rows["label"])
+    splits = module(train_file=write(tmp_path / "rare.csv", [*rows(300), *few])).splits
+    tested = Counter(splits["test"].rows["label"])
     assert tested.total() == 34
     assert sum(count for label, count in tested.items() if label.startswith("rare")) == 4
 
@@ -72,23 +72,23 @@ def test_rows_of_one_text_stay_together(tmp_path: Path, module: Any) -> None:
     twice = [(text, label) for text, label in rows(60) for _ in range(2)]
     contradicting = [(text, "d") for text, _ in rows(20)]
     data = module(train_file=write(tmp_path / "twice.csv", [*twice, *contradicting]))
-    texts = [set(table.rows["text"]) for table in data.tables.values()]
+    texts = [set(table.rows["text"]) for table in data.splits.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 60
     assert len(texts[2]) == 6
-    assert set(data.tables["train"].rows["label"]) == {"a", "b", "c", "d"}
+    assert set(data.splits["train"].rows["label"]) == {"a", "b", "c", "d"}
 
 
 def test_texts_that_differ_by_case_and_spacing_stay_together(tmp_path: Path, module: Any) -> None:
     alike = [(text, label) for plain, label in rows(60) for text in (plain, f" {plain.title()}  ")]
-    tables = module(train_file=write(tmp_path / "alike.csv", alike)).tables
-    texts = [{" ".join(text.lower().split()) for text in table.rows["text"]} for table in tables.values()]
+    splits = module(train_file=write(tmp_path / "alike.csv", alike)).splits
+    texts = [{" ".join(text.lower().split()) for text in table.rows["text"]} for table in splits.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 60
 
 
 def test_texts_that_are_cut_are_counted(tmp_path: Path, module: Any) -> None:
     long = [(" ".join(WORDS * 3), "a"), *rows(50)]
     data = module(train_file=write(tmp_path / "long.csv", long), test_file=write(tmp_path / "test.csv", long[:2]))
-    cut = {part: figures["truncated"] for part, figures in data.summary().items()}
+    cut = {split: figures["truncated"] for split, figures in data.summary().items()}
     assert (cut["train"] + cut["val"], cut["test"]) == (1, 1)
     data = module(train_file=write(tmp_path / "all.csv", [(f"{text} {long[0][0]}", label) for text, label in rows(50)]))
     assert data.notes() == ["40 of 40 training texts are cut to data.max_length 16 tokens"]
@@ -96,18 +96,20 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path, module: Any) -> None:
 
 
 def test_a_file_with_too_few_texts_to_split_is_told(tmp_path: Path, module: Any) -> None:
-    with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the parts"):
-        _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).tables
+    with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the splits"):
+        _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).splits
 
 
 def test_rows_dropped_before_the_split_are_counted(tmp_path: Path, module: Any) -> None:
     file = write(tmp_path / "gaps.csv", [*rows(60), ("", "a"), ("x", "")])
-    dropped = {part: figures["dropped"] for part, figures in module(train_file=file, bad_rows="drop").summary().items()}
+    dropped = {
+        split: figures["dropped"] for split, figures in module(train_file=file, bad_rows="drop").summary().items()
+    }
     assert dropped == {"train": {"empty text": 1, "missing label": 1}, "val": {}, "test": {}}
 
 
 def test_another_seed_gives_another_split(module: Any) -> None:
-    assert list(module(seed=1).tables["test"].rows["text"]) != list(module(seed=2).tables["test"].rows["text"])
+    assert list(module(seed=1).splits["test"].rows["text"]) != list(module(seed=2).splits["test"].rows["text"])
 
 
 def test_a_label_of_one_row_stays_in_training(tmp_path: Path, module: Any) -> None:
@@ -118,7 +120,7 @@ def test_a_label_of_one_row_stays_in_training(tmp_path: Path, module: Any) -> No
 def test_a_label_only_in_test_is_named(tmp_path: Path, module: Any) -> None:
     test = write(tmp_path / "test.csv", [*rows(6), ("x", "unheard")])
     with pytest.raises(UserError, match=r"test\.csv: row 7: label 'unheard' never occurs in training"):
-        _ = module(test_file=test).tables
+        _ = module(test_file=test).splits
     assert module(test_file=test, bad_rows="drop").summary()["test"]["dropped"] == {
         "label 'unheard' never occurs in training": 1
     }
@@ -131,7 +133,7 @@ def test_one_label_is_refused(tmp_path: Path, module: Any) -> None:
 
 def test_no_data_at_all_is_refused() -> None:
     with pytest.raises(UserError, match=r"--data\.train_file"):
-        _ = ClassificationData().tables
+        _ = ClassificationData().splits
 
 
 def test_without_a_complexity_column_there_is_no_complexity_head(module: Any) -> None:
@@ -174,8 +176,8 @@ def test_a_test_file_of_ones_own_goes_with_generated_training_data(tmp_path: Pat
         text_column="question",
         label_column="kind",
     )
-    assert list(data.tables["test"].rows["text"]) == ["hello there"]
-    assert len(data.tables["train"].rows) == 160
+    assert list(data.splits["test"].rows["text"]) == ["hello there"]
+    assert len(data.splits["train"].rows) == 160
 
 
 def test_generated_files_are_replaced_only_when_they_change(tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> str:
-    """A local folder like the hub's SST-2: named classes, and a test part whose labels are withheld."""
+    """A local folder like the hub's SST-2: named classes, and a test split whose labels are withheld."""
     features = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
     folder = tmp_path / "hub" / "data"
     folder.mkdir(parents=True)
@@ -230,16 +232,16 @@ def hub(tmp_path: Path) -> str:
 def test_a_hub_data_set_gives_its_class_names_and_keeps_its_validation_part_for_the_test(module: Any, hub: str) -> None:
     data = module(train_file=None, dataset=hub, text_column="sentence")
     assert data.labels == ("negative", "positive")
-    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 36, "val": 4, "test": 6}
-    assert list(data.tables["test"].rows["label"]) == ["negative", "positive"] * 3
+    assert {split: len(table.rows) for split, table in data.splits.items()} == {"train": 36, "val": 4, "test": 6}
+    assert list(data.splits["test"].rows["label"]) == ["negative", "positive"] * 3
 
 
 def test_files_stand_in_for_parts_of_a_hub_data_set(tmp_path: Path, module: Any, hub: str) -> None:
     file = tmp_path / "own.csv"
     file.write_text("sentence,label\nfine,positive\nbad,negative\n")
     data = module(train_file=None, dataset=hub, test_file=str(file), text_column="sentence")
-    assert list(data.tables["test"].rows["text"]) == ["fine", "bad"]
-    assert [len(data.tables[part].rows) for part in ("train", "val")] == [40, 6]  # the hub's own
+    assert list(data.splits["test"].rows["text"]) == ["fine", "bad"]
+    assert [len(data.splits[split].rows) for split in ("train", "val")] == [40, 6]  # the hub's own
 
 
 def test_a_training_file_and_a_hub_data_set_contradict_each_other(module: Any, hub: str) -> None:
@@ -249,11 +251,11 @@ def test_a_training_file_and_a_hub_data_set_contradict_each_other(module: Any, h
 
 def test_a_hub_data_set_without_the_column_names_those_it_has(module: Any, hub: str) -> None:
     with pytest.raises(UserError, match=r"set --data\.text_column to one of sentence, label"):
-        _ = module(train_file=None, dataset=hub).tables
+        _ = module(train_file=None, dataset=hub).splits
 
 
 def test_generated_reviews_have_two_labels_and_no_complexity(tmp_path: Path, module: Any) -> None:
     data = module(train_file=None, synthetic=SyntheticSentiment(str(tmp_path / "made"), 60))
     assert data.labels == ("negative", "positive")
     assert data.complexity_labels == ()
-    assert {part: len(table.rows) for part, table in data.tables.items()} == {"train": 48, "val": 6, "test": 6}
+    assert {split: len(table.rows) for split, table in data.splits.items()} == {"train": 48, "val": 6, "test": 6}

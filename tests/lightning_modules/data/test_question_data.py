@@ -16,33 +16,11 @@ from hypothesis import strategies as st
 
 from handlers.text.windows import Tokens, WindowTokenizer
 from lightning_modules.data.question_windows import answer_positions, collate, window_rows
-from lightning_modules.data.questions import QuestionData
 from lightning_modules.errors import UserError
+from tests.support.question_data import question_data, write_squad
 from tests.support.tiny_export import tiny_tokenizer
 
-PLACES = ["paris", "oslo", "rome", "lima", "cairo", "quito"]
 TOKENIZER = WindowTokenizer(tiny_tokenizer().to_str(), max_length=24, doc_stride=6, max_question_length=8)
-
-
-def write_squad(path: Path, articles: int = 6, words: int = 8) -> Path:
-    """The official format: an article a place, with one paragraph and two questions."""
-    data = []
-    for i in range(articles):
-        place = PLACES[i % len(PLACES)]
-        context = f"{place} lies by the river {i}. " + "it is the capital of a country. " * words
-        qas = [
-            {"id": f"{i}-{n}", "question": question, "answers": [{"text": text, "answer_start": context.index(text)}]}
-            for n, (question, text) in enumerate([("which place is it?", place), ("what is it?", "the capital")])
-        ]
-        data.append({"title": f"place {i}", "paragraphs": [{"context": context, "qas": qas}]})
-    path.write_text(json.dumps({"version": "1.1", "data": data}))
-    return path
-
-
-def question_data(tmp_path: Path, backbone: Path, **more: Any) -> QuestionData:
-    lengths = {"max_length": 32, "doc_stride": 8, "max_question_length": 10}
-    file = str(write_squad(tmp_path / "squad.json"))
-    return QuestionData(**{"train_file": file, "backbone": str(backbone), **lengths, **more})
 
 
 @given(st.text(alphabet="abe\u0301 ñ🎉אب\r\n.", min_size=1, max_size=80), st.data())
@@ -94,9 +72,9 @@ def test_batches_have_few_different_widths_and_none_above_the_limit(longest: int
 
 
 def test_the_split_keeps_articles_together(tmp_path: Path, tiny_backbone: Path) -> None:
-    parts = question_data(tmp_path, tiny_backbone, val_share=0.2, test_share=0.2).parts
-    titles = {part: set(questions.rows["title"]) for part, questions in parts.items()}
-    assert [len(titles[part]) for part in ("train", "val", "test")] == [4, 1, 1]
+    splits = question_data(tmp_path, tiny_backbone, val_share=0.2, test_share=0.2).splits
+    titles = {split: set(questions.rows["title"]) for split, questions in splits.items()}
+    assert [len(titles[split]) for split in ("train", "val", "test")] == [4, 1, 1]
     assert len(set.union(*titles.values())) == 6
 
 
@@ -107,8 +85,8 @@ def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_back
         for i in range(20)
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
-    parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
-    contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
+    splits = question_data(tmp_path, tiny_backbone, train_file=str(path)).splits
+    contexts = [set(splits[split].rows["context"]) for split in ("train", "val", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 10
 
 
@@ -130,8 +108,8 @@ def test_parts_are_of_their_share_however_large_articles_are(
         for i, title in enumerate(titles)
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
-    parts = question_data(tmp_path, tiny_backbone, train_file=str(path)).parts
-    assert {part: len(questions.rows) for part, questions in parts.items()} == sizes
+    splits = question_data(tmp_path, tiny_backbone, train_file=str(path)).splits
+    assert {split: len(questions.rows) for split, questions in splits.items()} == sizes
 
 
 def test_few_questions_are_gone_through_several_times_an_epoch(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -152,8 +130,8 @@ def test_answers_that_training_cannot_teach_are_told(tmp_path: Path, tiny_backbo
     ]
     path = tmp_path / "long.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    parts = {f"{part}_file": str(path) for part in ("train", "val", "test")}
-    assert question_data(tmp_path, tiny_backbone, **parts, max_answer_tokens=5).notes() == [
+    splits = {f"{split}_file": str(path) for split in ("train", "val", "test")}
+    assert question_data(tmp_path, tiny_backbone, **splits, max_answer_tokens=5).notes() == [
         "1 of 3 training answers are longer than data.max_answer_tokens 5, and never given",
         "1 of 3 training answers stand whole in no window, and are learnt as none: raise data.doc_stride",
     ]
@@ -173,14 +151,14 @@ def test_articles_with_a_paragraph_in_common_stay_on_one_side(tmp_path: Path, ti
         for context in (f"{i} himself", f"pair {i // 2}")
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
-    parts = question_data(tmp_path, tiny_backbone, train_file=str(path), val_share=0.3, test_share=0.3).parts
-    contexts = [set(parts[part].rows["context"]) for part in ("train", "val", "test")]
+    splits = question_data(tmp_path, tiny_backbone, train_file=str(path), val_share=0.3, test_share=0.3).splits
+    contexts = [set(splits[split].rows["context"]) for split in ("train", "val", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 30
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> str:
-    """A local folder like the hub's SQuAD, which has no public test part."""
+    """A local folder like the hub's SQuAD, which has no public test split."""
     (tmp_path / "hub" / "data").mkdir(parents=True)
     for split, count in (("train", 20), ("validation", 5)):
         rows = [
@@ -200,9 +178,9 @@ def hub(tmp_path: Path) -> str:
 def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
     tmp_path: Path, tiny_backbone: Path, hub: str
 ) -> None:
-    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub).parts
-    assert {part: len(questions.rows) for part, questions in parts.items()} == {"train": 18, "val": 2, "test": 5}
-    assert list(parts["test"].rows["id"]) == [f"validation{i}" for i in range(5)]
+    splits = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub).splits
+    assert {split: len(questions.rows) for split, questions in splits.items()} == {"train": 18, "val": 2, "test": 5}
+    assert list(splits["test"].rows["id"]) == [f"validation{i}" for i in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -216,13 +194,13 @@ def test_files_stand_in_for_parts_of_a_hub_data_set(
     tmp_path: Path, tiny_backbone: Path, hub: str, given: str, questions: dict[str, int]
 ) -> None:
     own = {f"{given}_file": str(write_squad(tmp_path / "own.json"))}
-    parts = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub, **own).parts
-    assert {part: len(found.rows) for part, found in parts.items()} == questions
-    assert set(parts[given].rows["question"]) == {"which place is it?", "what is it?"}
+    splits = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub, **own).splits
+    assert {split: len(found.rows) for split, found in splits.items()} == questions
+    assert set(splits[given].rows["question"]) == {"which place is it?", "what is it?"}
 
 
 def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backbone: Path) -> None:
-    chosen = [question_data(tmp_path, tiny_backbone, max_train_examples=3).parts["train"].rows["id"] for _ in "ab"]
+    chosen = [question_data(tmp_path, tiny_backbone, max_train_examples=3).splits["train"].rows["id"] for _ in "ab"]
     assert list(chosen[0]) == list(chosen[1])
     assert len(chosen[0]) == 3
 
@@ -283,9 +261,9 @@ class RecordingTokenizer(WindowTokenizer):
 def test_few_long_contexts_are_made_into_windows_at_once(
     tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_modules.data.question_windows.MOST_CHARACTERS", 3000)
+    monkeypatch.setattr("lightning_modules.data.question_windows.MAX_CHARACTERS", 3000)
     long = write_squad(tmp_path / "long.json", words=40)  # 1,300 characters each
-    rows = question_data(tmp_path, tiny_backbone, val_file=str(long)).parts["val"].rows
+    rows = question_data(tmp_path, tiny_backbone, val_file=str(long)).splits["val"].rows
     tokenizer = RecordingTokenizer(tiny_tokenizer().to_str(), 33, 8, 10)
     windows = window_rows(rows, tokenizer, "")
     assert tokenizer.most <= 3000

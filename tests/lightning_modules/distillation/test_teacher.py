@@ -29,7 +29,7 @@ LABELS = ("weather", "sport", "food")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Path) -> ClassificationData:
     file = write_topics(tmp_path_factory.mktemp("data") / "topics.csv")
-    return ClassificationData(str(file), backbone=str(tiny_backbone), max_length=16)
+    return ClassificationData(train_file=str(file), backbone=str(tiny_backbone), max_length=16)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def write_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
 
 def fresh(teacher: Checkpoint, data: ClassificationData) -> np.ndarray:
     """What the teacher answers now, in the data's order."""
-    texts = list(data.tables["train"].rows["text"])
+    texts = list(data.splits["train"].rows["text"])
     rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, data.max_length).tokenize(texts)]
     answers = np.stack(torch_outputs(teacher.network, rows)["logits"])
     return answers[:, [teacher.labels.index(label) for label in data.labels]]
@@ -157,7 +157,7 @@ def test_a_checkpoint_is_exported_for_the_comparison_and_answers_by_label_names(
     teacher = load_checkpoint(str(write_checkpoint(tmp_path / "hub")))
     folder = export_checkpoint(teacher, tmp_path / "teacher", data.max_length)
     assert parameters(folder) == sum(parameter.numel() for parameter in teacher.network.parameters())
-    test = data.tables["test"].rows
+    test = data.splits["test"].rows
     rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, 16).tokenize(list(test["text"]))]
     answers = [LABELS[logits.argmax()] for logits in torch_outputs(teacher.network, rows)["logits"]]
     right = np.mean([answer == label for answer, label in zip(answers, test["label"], strict=True)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from archives.reading.questions import question_rows
 from archives.squad_metric import evaluate
-from lightning_modules.data.question_files import read_questions as read_official
+from lightning_modules.data.sources import read_questions as read_official
 from lightning_modules.errors import UserError
 from lightning_modules.evaluation.qa_errors import error_kind, errors_by_kind, excerpt
 from lightning_modules.evaluation.qa_metrics import Answered, answer_calibration, qa_metrics, write_predictions

@@ -78,7 +78,9 @@ def test_forms_are_compared_on_rows_of_a_whole_sorted_file(tmp_path: Path, tiny_
     path, folder = tmp_path / "sorted.csv", tmp_path / "export"
     folder.mkdir()
     path.write_text("text,label\n" + "hello,a\n" * 20 + "hello,b\n" * 20)
-    data = ClassificationData(*[str(path)] * 3, backbone=str(tiny_backbone), max_length=16)
+    data = ClassificationData(
+        **dict.fromkeys(("train_file", "val_file", "test_file"), str(path)), backbone=str(tiny_backbone), max_length=16
+    )
     task = ClassificationTask(Classifier(data.labels, (), data.class_counts, backbone=str(tiny_backbone)), data)
     task.network.eval()
     files.write_model(folder, task.network, task.tokenizer_json, max_length=16, opset=18)
@@ -88,7 +90,7 @@ def test_forms_are_compared_on_rows_of_a_whole_sorted_file(tmp_path: Path, tiny_
         name="sorted", version="1.0", task=task.kind, backbone=data.backbone, task_metadata=task.metadata
     )
     files.write_metadata(folder, metadata)
-    outputs = {"logits": [np.float32([label == "a", label == "b"]) for label in data.tables["test"].rows["label"]]}
+    outputs = {"logits": [np.float32([label == "a", label == "b"]) for label in data.splits["test"].rows["label"]]}
     table, missed = compare_forms(folder, task, outputs, Export(check_rows=10))
     assert table["torch"]["rows"] == 10
     assert table["torch"]["accuracy"] == 1  # each row of the outputs met its own target

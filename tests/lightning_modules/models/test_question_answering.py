@@ -17,7 +17,7 @@ from archives.verify import verify_archive
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from lightning_modules.evaluation.calibration import calibration_bins, expected_calibration_error
 from lightning_modules.models.question_answering import QuestionAnswering
-from tests.lightning_modules.data.test_question_data import write_squad
+from tests.support.question_data import write_squad
 
 
 def test_tokens_outside_the_context_take_no_part_in_the_loss(tiny_backbone: Path) -> None:

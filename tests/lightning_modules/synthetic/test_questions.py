@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archives.squad_metric import evaluate, normalise
-from lightning_modules.data.question_files import read_questions
+from lightning_modules.data.sources import read_questions
 from lightning_modules.errors import UserError
 from lightning_modules.synthetic.__main__ import main
 from lightning_modules.synthetic.draws import SPLITS

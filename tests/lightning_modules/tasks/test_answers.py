@@ -10,7 +10,7 @@ import pytest
 from archives.squad_metric import exact_match
 from lightning_modules.data.questions import QuestionData
 from lightning_modules.tasks.answers import BestAnswers, fitted_temperature
-from tests.lightning_modules.data.test_question_data import question_data, write_squad
+from tests.support.question_data import question_data, write_squad
 from tests.support.tiny_qa_export import Outputs, random_outputs
 
 

@@ -7,7 +7,7 @@ import pytest
 from lightning_modules.errors import UserError
 from lightning_modules.models.question_answering import QuestionAnswering
 from lightning_modules.tasks.question_answering import GOLDEN_WINDOWS, QuestionTask, even_questions, short_questions
-from tests.lightning_modules.data.test_question_data import question_data, write_squad
+from tests.support.question_data import question_data, write_squad
 from tests.support.tiny_qa_export import random_outputs
 
 
@@ -17,7 +17,7 @@ def test_long_contexts_give_golden_requests_of_short_questions(tmp_path: Path, t
     counts = list(map(len, data.windows_of["test"]))
     assert sum(counts) > 2 * GOLDEN_WINDOWS
     requests = QuestionTask(QuestionAnswering(backbone=str(tiny_backbone)), data).requests()
-    rows = list(data.parts["test"].rows)
+    rows = list(data.splits["test"].rows)
     asked = [rows.index(next(row for row in rows if request.items() <= row.items())) for request in requests]
     assert len(asked) > 1
     assert sum(counts[i] for i in asked) <= GOLDEN_WINDOWS

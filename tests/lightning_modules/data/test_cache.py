@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from lightning_modules.data.token_cache import cached_rows
+from lightning_modules.data.cache import cached_tokens
 
 CODE = """
 class Encoder:
@@ -24,7 +24,7 @@ def test_rows_are_made_anew_when_the_code_that_makes_them_has_changed(
     module = importlib.import_module("lengths_of_texts")
     rows = Dataset.from_dict({"text": ["a", "abc"]})
     encoder = module.Encoder()
-    assert list(cached_rows(rows, encoder.encode, encoder, [])["length"]) == [1, 3]
+    assert list(cached_tokens(rows, encoder.encode, encoder, [])["length"]) == [1, 3]
     (tmp_path / "lengths_of_texts.py").write_text(CODE.format(more=10))
     encoder = importlib.reload(module).Encoder()
-    assert list(cached_rows(rows, encoder.encode, encoder, [])["length"]) == [11, 13]
+    assert list(cached_tokens(rows, encoder.encode, encoder, [])["length"]) == [11, 13]
