@@ -122,6 +122,13 @@ def test_the_pure_part_of_the_handlers_needs_numpy_and_tokenizers_only() -> None
     assert [one for one in found if not within(one.module, PURE)] == []
 
 
+@pytest.mark.parametrize("module", sorted(LIGHT))
+def test_the_light_part_of_the_handlers_needs_the_standard_library_only(module: str) -> None:
+    imports = list(imports_of(ROOT.joinpath(*module.split(".")).with_suffix(".py")))
+    assert imports
+    assert [one for one in imports if one.third_party and not within(one.module, LIGHT)] == []
+
+
 def test_archives_need_only_the_light_part_of_the_handlers() -> None:
     found = [found for found in imports_below(ROOT / "archives") if found.module.startswith("handlers.")]
     assert [one for one in found if not within(one.module, LIGHT)] == []

@@ -38,7 +38,9 @@ def test_a_batch_of_wrong_rows_only(service: BatchService, context: Context) -> 
     assert [status for status, _ in ask(service, context, b"", None)] == [400, 400]
 
 
-def test_of_too_many_rows_the_largest_requests_are_put_off(pipeline: ClassificationPipeline, context: Context) -> None:
+def test_the_largest_requests_of_a_batch_of_too_many_rows_are_refused(
+    pipeline: ClassificationPipeline, context: Context
+) -> None:
     service = BatchService(pipeline, context, 5)
     four, three = ({"instances": [{"text": "hello"}] * rows} for rows in (4, 3))
     assert [status for status, _ in ask(service, context, four, "a", three, "b")] == [429, 200, 200, 200]
@@ -49,12 +51,12 @@ def test_a_request_of_more_rows_than_a_batch_may_have_is_refused(
     pipeline: ClassificationPipeline, context: Context
 ) -> None:
     nine = {"instances": [{"text": "hello"}] * 9}
-    (refused, told), (status, _) = ask(BatchService(pipeline, context, 5), context, nine, "hello")
+    (refused, body), (status, _) = ask(BatchService(pipeline, context, 5), context, nine, "hello")
     assert (refused, status) == (413, 200)
-    assert "more than 5 rows for the model" in told["error"]["message"]
+    assert "more than 5 rows for the model" in body["error"]["message"]
 
 
-def test_a_batch_of_more_tokens_than_are_answered_in_time_puts_its_longest_off(
+def test_the_longest_requests_of_a_batch_of_too_many_tokens_are_refused(
     pipeline: ClassificationPipeline, context: Context
 ) -> None:
     service = BatchService(pipeline, context, 2048, max_batch_tokens=26)
@@ -67,7 +69,7 @@ def test_a_batch_of_more_tokens_than_are_answered_in_time_puts_its_longest_off(
 
 
 @pytest.mark.parametrize(("seconds", "tokens"), [(30, 30 / 0.25 * 10 * 24), (0.001, 24)])
-def test_the_tokens_of_a_batch_are_those_that_the_model_ran_at_its_best(
+def test_a_batch_may_have_as_many_tokens_as_the_fastest_run_allows(
     seconds: float, tokens: int, pipeline: ClassificationPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Full micro-batches of the longest rows, 10 of 24 tokens in a budget of 256: a single row is always answered."""
@@ -79,9 +81,9 @@ def test_an_answer_that_torchserve_would_not_take_is_refused(
     service: BatchService, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handlers.batch, "MAX_ANSWER_BYTES", 500)
-    (refused, told), (status, _) = ask(service, context, {"instances": [{"text": "hello"}] * 9}, "hello")
+    (refused, body), (status, _) = ask(service, context, {"instances": [{"text": "hello"}] * 9}, "hello")
     assert (refused, status) == (413, 200)
-    assert told["error"]["code"] == "answer_too_large"
+    assert body["error"]["code"] == "answer_too_large"
 
 
 def test_the_limit_of_an_answer_is_below_the_servers() -> None:
@@ -110,7 +112,7 @@ def test_wrong_questions_never_harm_their_neighbours(qa: QuestionAnsweringPipeli
         assert answer["score"] == pytest.approx(alone["score"], abs=1e-4)
 
 
-def test_windows_are_what_a_batch_may_have_of_questions(qa: QuestionAnsweringPipeline, context: Context) -> None:
+def test_questions_count_by_their_windows(qa: QuestionAnsweringPipeline, context: Context) -> None:
     service = BatchService(qa, context, 5)
     twice, thrice = ({"questions": QUESTIONS[:count], "context": CONTEXT} for count in (2, 3))
     assert [status for status, _ in ask(service, context, twice, ASKED)] == [429, 200]
@@ -119,16 +121,16 @@ def test_windows_are_what_a_batch_may_have_of_questions(qa: QuestionAnsweringPip
     assert [status for status, _ in ask(service, context, thrice)] == [413]
 
 
-def test_contexts_too_long_to_be_tokenised_in_time_are_refused_before(
+def test_contexts_too_long_to_be_tokenized_in_time_are_refused_before_that(
     qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qa.tokenizer, "tokenize", lambda texts: pytest.fail("tokenised"))
+    monkeypatch.setattr(qa.tokenizer, "tokenize", lambda texts: pytest.fail("tokenized"))
     many = {"questions": ["who"] * 1000, "context": "a " * 500_000}
-    [(status, told)] = ask(BatchService(qa, context, 1024), context, many)
-    assert (status, told["error"]["code"]) == (413, "too_many_rows")
+    [(status, body)] = ask(BatchService(qa, context, 1024), context, many)
+    assert (status, body["error"]["code"]) == (413, "too_many_rows")
 
 
-def test_dense_contexts_are_refused_after_few_of_them_and_cost_nobody_an_answer(
+def test_dense_contexts_are_refused_early_and_cost_nobody_an_answer(
     qa: QuestionAnsweringPipeline, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -143,7 +145,7 @@ def test_dense_contexts_are_refused_after_few_of_them_and_cost_nobody_an_answer(
     assert sum(map(len, seen)) < 3 * 160 * room + 3 * length
 
 
-def test_answers_that_would_fill_the_memory_are_refused_before_they_are_kept(
+def test_answers_that_would_fill_the_memory_are_refused_before_they_do(
     qa: QuestionAnsweringPipeline, context: Context
 ) -> None:
     """A word of any length is one token, and each question lists its context twenty times over."""
@@ -151,10 +153,10 @@ def test_answers_that_would_fill_the_memory_are_refused_before_they_are_kept(
     many = {"questions": ["who wrote it?"] * 400, "context": words, "top_k": 20}
     service = BatchService(qa, context, 4000)
     tracemalloc.start()
-    (refused, told), (status, _) = ask(service, context, many, ASKED)
+    (refused, body), (status, _) = ask(service, context, many, ASKED)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (refused, told["error"]["code"], status) == (413, "answer_too_large", 200)
+    assert (refused, body["error"]["code"], status) == (413, "answer_too_large", 200)
     assert peak < 100e6
     assert [status for status, _ in ask(service, context, many | {"questions": ["who wrote it?"]})] == [200]
 

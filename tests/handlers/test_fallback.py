@@ -1,4 +1,4 @@
-"""Which model a worker serves: INT8 where it answers as at export, else fp32, else none."""
+"""The model a worker serves: INT8 where it answers as at export, else fp32, else none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Golden = list[dict[str, Any]]
 
 @pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
 def exported(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, type[Pipeline]]:
-    """Of each task an exported folder to change, and its pipeline."""
+    """Return an exported folder of each task, to be changed, and its pipeline."""
     name, task = request.param
     return shutil.copytree(request.getfixturevalue(name), tmp_path / "export"), task
 
@@ -44,7 +44,7 @@ def write(folder: Path, golden: Golden) -> None:
 
 
 def alter_fp32(folder: Path, rows: int) -> None:
-    """Moves the scores that fp32 had at export in so many rows, which did not differ from INT8's."""
+    """Move the scores that fp32 had at export in so many golden answers, which did not differ from INT8's."""
     golden = read(folder)
     same = [pair for pair in golden if answer_mismatch(pair["response"], pair["fp32"]) is None]
     assert len(same) >= rows
@@ -85,7 +85,7 @@ def test_where_int8_is_wrong_fp32_serves_and_one_warning_says_so(
 
 
 @pytest.mark.parametrize("file", [FP32, INT8])
-def test_a_single_row_more_than_at_export_is_let_pass(folder: Path, file: str) -> None:
+def test_one_more_mismatch_than_at_export_is_allowed(folder: Path, file: str) -> None:
     shutil.copy(folder / FP32, folder / INT8)
     golden = read(folder)
     golden[0]["fp32"]["score"] += 0.1
@@ -93,12 +93,12 @@ def test_a_single_row_more_than_at_export_is_let_pass(folder: Path, file: str) -
     assert load_checked(ClassificationPipeline, folder, model_file=file)[1] == file
 
 
-def test_rows_that_differed_at_export_do_not_count(folder: Path) -> None:
+def test_answers_that_differed_at_export_do_not_count(folder: Path) -> None:
     alter_fp32(folder, 5)
     assert load_checked(ClassificationPipeline, folder, model_file=INT8)[1] == INT8
 
 
-def test_the_more_rows_differed_at_export_the_more_may_do_so_by_chance() -> None:
+def test_the_more_answers_differed_at_export_the_more_may_do_so_by_chance() -> None:
     assert [allowed_mismatches(count) for count in (0, 1, 4, 8, 14)] == [1, 3, 7, 11, 18]
 
 
@@ -118,7 +118,7 @@ def test_fp32_by_choice_is_held_to_its_own_answers(folder: Path, caplog: pytest.
         load_checked(ClassificationPipeline, folder, model_file=FP32)
 
 
-def test_an_export_of_before_fp32_answers_were_kept_is_refused(folder: Path) -> None:
+def test_an_export_without_fp32_answers_is_refused(folder: Path) -> None:
     write(folder, [{"request": pair["request"], "response": pair["response"]} for pair in read(folder)])
     with pytest.raises(ValueError, match=r"golden\.json has no answers of fp32: export the model again"):
         load_checked(ClassificationPipeline, folder, model_file=INT8)

@@ -1,4 +1,4 @@
-"""Which answers agree with a golden one."""
+"""Answers that agree with a golden one, and those that do not."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_answer_without_a_score_is_compared_by_its_label() -> None:
     assert answer_mismatch({"label": "b"}, {"label": "a"}) == "label 'b', expected 'a'"
 
 
-def test_the_complexity_is_judged_like_the_label() -> None:
+def test_the_complexity_is_compared_like_the_label() -> None:
     def with_complexity(label: str, score: float) -> dict[str, Any]:
         return SURE | {"complexity": {"label": label, "score": score}}
 
@@ -81,7 +81,7 @@ def test_the_complexity_is_judged_like_the_label() -> None:
     assert answer_mismatch(SURE | {"complexity": None}, with_complexity("low", 0.9))
 
 
-def test_predictions_are_judged_one_by_one_and_in_order() -> None:
+def test_predictions_are_compared_one_by_one_and_in_order() -> None:
     both = {"predictions": [SURE, EDGE]}
     assert answer_mismatch(both, both) is None
     assert answer_mismatch({"predictions": [EDGE, SURE]}, both) == "the score of label 'a' is off"
@@ -113,7 +113,7 @@ def test_other_words_agree_only_where_they_were_about_as_likely() -> None:
     assert answer_mismatch(quoted(("Ana", 0.5), ("José", 0.485)), JOSE) == "other words than expected"
 
 
-def test_a_score_that_is_off_is_told_without_the_words() -> None:
+def test_the_reason_of_a_wrong_score_quotes_no_words() -> None:
     for got in (quoted(("José", 0.6)), quoted(("José", 0.5), no_answer=0.05)):
         assert answer_mismatch(got, JOSE) == "the score of an answer is off"
 
@@ -154,7 +154,7 @@ def test_words_have_to_stand_where_the_answer_says() -> None:
         assert "place in the context" in str(golden_mismatch(wrong, pair))
 
 
-def test_a_pair_takes_the_answer_of_fp32_as_well_and_tells_how_others_differ_from_int8() -> None:
+def test_an_answer_may_agree_with_fp32_instead_of_int8_whose_mismatch_is_the_reason() -> None:
     pair = {"request": {"text": "hello"}, "response": SURE, "fp32": EDGE}
     assert [golden_mismatch(answer, pair) for answer in (SURE, EDGE)] == [None, None]
     assert golden_mismatch(labelled(("b", 0.97), ("a", 0.02)), pair) == "label 'b', expected 'a'"
@@ -178,8 +178,8 @@ def test_a_pair_takes_the_answer_of_fp32_as_well_and_tells_how_others_differ_fro
         {"complexity": "low"},
     ],
 )
-def test_a_malformed_answer_is_told_with_a_reason(change: dict[str, Any], many: bool) -> None:
-    """And never an exception: a server is judged by it."""
+def test_a_malformed_answer_gets_a_reason(change: dict[str, Any], many: bool) -> None:
+    """Never an exception: whoever checks a server relies on it."""
     for request, right in ((ASKED, RIGHT), ({"text": "hello"}, SURE), ("hello", SURE)):
         pair, wrong = {"request": request, "response": right}, right | change
         if many and request != "hello":
@@ -189,7 +189,7 @@ def test_a_malformed_answer_is_told_with_a_reason(change: dict[str, Any], many: 
 
 
 @pytest.mark.parametrize("got", [None, [], "hello", {}, {"predictions": None}, {"predictions": [RIGHT]}])
-def test_an_answer_of_another_kind_is_told_with_a_reason(got: Any) -> None:
+def test_an_answer_of_another_kind_gets_a_reason(got: Any) -> None:
     assert golden_mismatch(got, {"request": ASKED, "response": RIGHT})
     several = {"questions": ["who?", "where?"], "context": CONTEXT}
     assert golden_mismatch(got, {"request": several, "response": {"predictions": [RIGHT, RIGHT]}})

@@ -1,4 +1,4 @@
-"""What stands between a damaged or foreign archive and a worker that answers."""
+"""Damaged or foreign archives and wrong settings never become a worker that answers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_untouched_folder_passes_and_may_hold_bytecode(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "handlers/batch.py", "model-config.yaml", "MAR-INF/MANIFEST.json"])
-def test_a_flipped_bit_is_found_and_named(folder: Path, name: str) -> None:
+def test_the_file_of_a_flipped_bit_is_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[0] ^= 1
     (folder / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a batch tells TorchServe's frontend: each value once, in the lines that TorchServe's own metrics write."""
+"""Metrics of a batch: each value once, in the lines that TorchServe's own metrics write."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_batch_without_rejections_emits_no_rejection_counter(
 
 
 @pytest.mark.parametrize("fell_back", [False, True])
-def test_whether_fp32_serves_by_fall_back_is_told_either_way(
+def test_a_fallback_to_fp32_is_a_metric_either_way(
     fell_back: bool, service: BatchService, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert service.metrics
@@ -74,9 +74,9 @@ def test_metrics_count_windows(
 
 
 def test_a_server_need_not_declare_the_metrics(tmp_path: Path, pipeline: ClassificationPipeline) -> None:
-    own = tmp_path / "metrics.yaml"
-    own.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [ModelName, Level]}]}")
-    context = new_context(own)
+    declared = tmp_path / "metrics.yaml"
+    declared.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [ModelName, Level]}]}")
+    context = new_context(declared)
     assert ask(BatchService(pipeline, context, 2048), context, "hello")[0][0] == 200
 
 
@@ -90,7 +90,7 @@ def test_the_lines_are_those_of_torchserves_own_metrics(
         for kind, units in UNITS.items():
             for name in units:
                 context.metrics.get_metric(name, MetricTypes(kind)).add_or_update(values[name], ["tiny", "Model"])
-        own = caplog.messages[:]
+        expected = caplog.messages[:]
         caplog.clear()
         BatchMetrics("tiny").emit(values)
-    assert caplog.messages == ["\n".join(own)]
+    assert caplog.messages == ["\n".join(expected)]

@@ -17,7 +17,7 @@ from handlers.protocol import PIECE, read_ahead
 @pytest.fixture
 def protocol(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = pytest.importorskip("ts.protocol.otf_message_handler")
-    monkeypatch.setattr(module, "_retrieve_buffer", module._retrieve_buffer)  # put back after the test
+    monkeypatch.setattr(module, "_retrieve_buffer", module._retrieve_buffer)  # restored after the test
     return module
 
 
@@ -37,14 +37,14 @@ def message(bodies: list[bytes]) -> bytes:
 
 
 def received(protocol: ModuleType, pieces: list[bytes], messages: int) -> list[list[bytes]]:
-    """The bodies of each message, of a connection that gives the bytes in these pieces."""
+    """Return the bodies of each message of a connection that gives the bytes in these pieces."""
     worker, frontend = socket.socketpair()
     sender = threading.Thread(target=lambda: [frontend.sendall(piece) for piece in pieces])
     with worker, frontend:
         sender.start()
-        found = [protocol.retrieve_msg(worker)[1] for _ in range(messages)]
+        requests = [protocol.retrieve_msg(worker)[1] for _ in range(messages)]
         sender.join()
-    return [[bytes(request["parameters"][0]["value"]) for request in one] for one in found]
+    return [[bytes(request["parameters"][0]["value"]) for request in one] for one in requests]
 
 
 def test_messages_are_read_as_torchserve_reads_them_however_they_arrive(protocol: ModuleType) -> None:

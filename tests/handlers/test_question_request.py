@@ -1,4 +1,4 @@
-"""Every way to ask a question, and every way in which a client gets it wrong."""
+"""Requests with questions: every way to ask, and every way to get it wrong."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_instances_take_the_options_of_the_request_unless_they_have_their_own() 
         ),
     ],
 )
-def test_a_wrong_request_is_told_what_is_wrong(body: Any, status: int, code: str, field: str | None) -> None:
+def test_a_wrong_request_gets_an_error_that_names_the_field(
+    body: Any, status: int, code: str, field: str | None
+) -> None:
     with pytest.raises(RequestError) as raised:
         parse(body)
     error = raised.value
@@ -140,6 +142,6 @@ def test_the_parser_raises_nothing_but_request_errors(body: object) -> None:
         assert 400 <= error.status < 500
         json.dumps(error.body())
     else:
-        for one in request.instances:
-            assert one.question.strip() and one.context.strip() and one.options.top_k >= 1
-            assert one.options.no_answer_threshold is None or 0 <= one.options.no_answer_threshold <= 1
+        for instance in request.instances:
+            assert instance.question.strip() and instance.context.strip() and instance.options.top_k >= 1
+            assert instance.options.no_answer_threshold is None or 0 <= instance.options.no_answer_threshold <= 1

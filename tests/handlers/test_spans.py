@@ -43,13 +43,13 @@ def test_the_best_spans_and_their_probabilities_are_those_of_all_allowed_spans(
     }
     nothing = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True)) / temperature
     total = np.exp(nothing) + sum(np.exp(list(every.values())))
-    found = best_spans(windows, starts, ends, n_best=5, max_answer_tokens=longest, temperature=temperature)
-    assert found.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
-    assert len(found.spans) == min(5, len(every))
-    assert [span.score for span in found.spans] == pytest.approx(
+    result = best_spans(windows, starts, ends, n_best=5, max_answer_tokens=longest, temperature=temperature)
+    assert result.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
+    assert len(result.spans) == min(5, len(every))
+    assert [span.score for span in result.spans] == pytest.approx(
         sorted((np.exp(logit) / total for logit in every.values()), reverse=True)[:5], rel=1e-4
     )
-    for span in found.spans:
+    for span in result.spans:
         assert span.score == pytest.approx(np.exp(every[span.start, span.end]) / total, rel=1e-4)
 
 
@@ -94,12 +94,12 @@ def test_a_range_that_several_spans_hold_counts_once_by_the_best_of_them(
                 every[characters] = max(float(start[3 + i] + end[3 + j]), every.get(characters, -np.inf))
     nothing = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
     total = np.exp(nothing) + sum(np.exp(list(every.values())))
-    found = best_spans(windows, starts, ends, n_best=300, max_answer_tokens=longest)
-    assert len(found.spans) == len(every)
-    assert {(span.start, span.end): span.score for span in found.spans} == pytest.approx(
+    result = best_spans(windows, starts, ends, n_best=300, max_answer_tokens=longest)
+    assert len(result.spans) == len(every)
+    assert {(span.start, span.end): span.score for span in result.spans} == pytest.approx(
         {characters: np.exp(logit) / total for characters, logit in every.items()}, rel=1e-4
     )
-    assert found.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
+    assert result.no_answer_score == pytest.approx(np.exp(nothing) / total, rel=1e-4)
 
 
 def test_an_answer_in_two_windows_is_as_likely_as_in_one() -> None:
@@ -110,15 +110,15 @@ def test_an_answer_in_two_windows_is_as_likely_as_in_one() -> None:
 
 
 def test_a_confident_window_beats_the_no_answer_of_another() -> None:
-    silent, found = np.array([9, 0, 0, 0, 0], np.float32), np.array([-9, 0, 0, 9, 0], np.float32)
+    silent, answering = np.array([9, 0, 0, 0, 0], np.float32), np.array([-9, 0, 0, 9, 0], np.float32)
     windows = [window(1), window(1, begin=50)]
-    result = best_spans(windows, [silent, found], [silent, found])
+    result = best_spans(windows, [silent, answering], [silent, answering])
     assert (result.spans[0].start, result.spans[0].end) == (50, 52)
     assert result.no_answer_score < 0.01
 
 
 @pytest.mark.parametrize(
-    ("context", "end", "said"),
+    ("context", "end", "expected"),
     [
         ("cafe\u0301 noir", 4, "cafe\u0301"),
         ("👩\u200d🚀 flies", 1, "👩\u200d🚀"),
@@ -130,12 +130,12 @@ def test_a_confident_window_beats_the_no_answer_of_another() -> None:
         ("plain", 5, "plain"),
     ],
 )
-def test_marks_stay_with_their_character(context: str, end: int, said: str) -> None:
-    assert context[: grapheme_end(context, end)] == said
+def test_marks_stay_with_their_character(context: str, end: int, expected: str) -> None:
+    assert context[: grapheme_end(context, end)] == expected
 
 
 @pytest.mark.parametrize(
-    ("context", "start", "said"),
+    ("context", "start", "expected"),
     [
         ("cafe\u0301 noir", 4, "e\u0301 noir"),
         ("an 👩\u200d🚀 flies", 5, "👩\u200d🚀 flies"),
@@ -145,11 +145,11 @@ def test_marks_stay_with_their_character(context: str, end: int, said: str) -> N
         ("plain", 5, ""),
     ],
 )
-def test_an_answer_never_begins_within_a_character(context: str, start: int, said: str) -> None:
-    assert context[grapheme_start(context, start) :] == said
+def test_an_answer_never_begins_within_a_character(context: str, start: int, expected: str) -> None:
+    assert context[grapheme_start(context, start) :] == expected
 
 
-def test_of_a_flood_of_marks_few_are_looked_at() -> None:
+def test_only_some_of_a_flood_of_marks_are_looked_at() -> None:
     assert grapheme_start("e" + "\u0301" * 1000, 900) == 900 - 32
 
 

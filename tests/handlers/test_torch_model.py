@@ -195,7 +195,7 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (RuntimeError("CUDA error: no kernel image\nSearch for it"), "CUDA error: no kernel image"),
         (torch.OutOfMemoryError("out of memory"), "out of memory"),
@@ -204,7 +204,7 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     ],
 )
 def test_where_a_gpu_fails_while_the_model_is_loaded_the_cpu_serves(
-    error: Exception, told: str, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, message: str, tiny_export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
@@ -214,10 +214,10 @@ def test_where_a_gpu_fails_while_the_model_is_loaded_the_cpu_serves(
     assert (file, type(pipeline.model)) == (MODEL_FILE, OnnxModel)
     [record] = caplog.records
     kind = type(error).__name__
-    assert f"fails on cpu ({kind}: {told}): {MODEL_FILE} serves on the CPU" in record.getMessage()
+    assert f"fails on cpu ({kind}: {message}): {MODEL_FILE} serves on the CPU" in record.getMessage()
 
 
-def test_of_a_model_that_failed_nothing_stays_in_memory(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_failed_leaves_nothing_in_memory(tiny_export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     networks: list[weakref.ref[Any]] = []
     left: list[Any] = []
 
@@ -256,13 +256,13 @@ def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_no
 def test_a_worker_takes_the_gpu_it_was_given_if_torch_can_use_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def given(gpu: int | None) -> str | None:
+    def device_for(gpu: int | None) -> str | None:
         return gpu_of(SimpleNamespace(system_properties={"gpu_id": gpu}))
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert (given(None), given(0), given(1)) == (None, "cuda:0", "cuda:1")
+    assert (device_for(None), device_for(0), device_for(1)) == (None, "cuda:0", "cuda:1")
     assert not caplog.records
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert given(0) is None
+    assert device_for(0) is None
     assert "WARNING: torch finds no GPU 0" in caplog.text

@@ -1,4 +1,4 @@
-"""Every shape in which TorchServe hands over a request, and every way in which a client gets it wrong."""
+"""Requests with texts: every shape in which TorchServe hands one over, and every way to get it wrong."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_instances_take_the_top_k_of_the_request_unless_they_have_their_own() ->
         ({"body": {"instances": [{"text": "a", "top_k": -1}]}}, 400, "out_of_range", "instances[0].top_k"),
     ],
 )
-def test_a_wrong_request_is_told_what_is_wrong(row: dict[str, Any], status: int, code: str, field: str | None) -> None:
+def test_a_wrong_request_gets_an_error_that_names_the_field(
+    row: dict[str, Any], status: int, code: str, field: str | None
+) -> None:
     with pytest.raises(RequestError) as raised:
         parse(row)
     error = raised.value

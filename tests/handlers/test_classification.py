@@ -1,4 +1,4 @@
-"""The pipeline on a tiny real model: golden answers, order, truncation, and exports that do not fit together."""
+"""Classification by a tiny real model: golden answers, order, ranking, and exports that do not fit together."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
-from handlers.model import Limits, OnnxModel, pad
-from handlers.pipelines.classification import ClassificationPipeline
+from handlers.model import Limits
+from handlers.pipelines.classification import ClassificationPipeline, rank, softmax
 from handlers.request import RequestError
 from tests.support.tiny_export import COMPLEXITY_LABELS, LABELS, SENTENCES, write_tiny_export
 
@@ -32,6 +31,18 @@ def test_an_answer_lists_the_best_labels_first(pipeline: ClassificationPipeline)
     assert {"label": answer["label"], "score": answer["score"]} == answer["top_k"][0]
     assert answer["complexity"]["label"] in COMPLEXITY_LABELS
     assert "truncated" not in answer
+
+
+def test_softmax_of_large_logits_is_finite() -> None:
+    assert softmax(np.array([[1e4, 1e4, -1e4]], np.float32)).tolist() == [[0.5, 0.5, 0.0]]
+
+
+def test_labels_are_ranked_by_score_and_keep_the_order_of_equals() -> None:
+    logits = np.log(np.array([[0.2, 0.3, 0.3, 0.2]] * 2, np.float32))
+    three, four = rank(logits, ["a", "b", "c", "d"], [3, 9])
+    assert [entry["label"] for entry in three] == ["b", "c", "a"]
+    assert [entry["label"] for entry in four] == ["b", "c", "a", "d"]
+    assert [entry["score"] for entry in four] == pytest.approx([0.3, 0.3, 0.2, 0.2], abs=1e-6)
 
 
 def test_each_request_gets_its_own_top_k(pipeline: ClassificationPipeline) -> None:
@@ -54,17 +65,7 @@ def test_rows_of_all_requests_come_back_in_order(tiny_export: Path) -> None:
     assert [answer["score"] for answer in together] == pytest.approx([answer["score"] for answer in alone], abs=1e-5)
 
 
-def test_logits_equal_those_of_one_padded_run(tiny_export: Path) -> None:
-    rows = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
-    logits, padded_tokens = OnnxModel(tiny_export / "model.onnx", 1).run(rows, Limits(22, 2, 22))
-    ids, mask = pad(rows)
-    session = onnxruntime.InferenceSession(tiny_export / "model.onnx")
-    [expected] = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})
-    np.testing.assert_allclose(logits["logits"], expected, atol=1e-4)
-    assert padded_tokens == 2 * 5 + 2 * 11 + 22
-
-
-def test_nothing_asked_nothing_answered(pipeline: ClassificationPipeline) -> None:
+def test_no_requests_get_no_answers(pipeline: ClassificationPipeline) -> None:
     assert pipeline.predict([]) == []
 
 
@@ -85,7 +86,7 @@ def test_labels_that_do_not_fit_the_model_are_refused(tiny_export: Path, tmp_pat
         ClassificationPipeline.load(export)
 
 
-def test_lists_of_labels_that_would_fill_the_memory_are_refused_before_they_are_kept(
+def test_lists_of_labels_that_would_fill_the_memory_are_refused_before_they_do(
     pipeline: ClassificationPipeline,
 ) -> None:
     many = replace(pipeline, labels=[str(i) for i in range(1000)], complexity_labels=[])

@@ -1,4 +1,4 @@
-"""Answers of a tiny real model: golden ones, offsets in any Unicode, windows, limits, and neighbours."""
+"""Answers of a tiny real model: golden ones, offsets in any Unicode, windows, neighbours, and texts too long."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from handlers.model import Limits, OnnxModel, pad
+from handlers.model import Limits
 from handlers.pipelines.question_answering import QuestionAnsweringPipeline
 from tests.support.asked import GOOD_TEXTS, ask, assert_consistent, windows_of
 from tests.support.tiny_export import SENTENCES
-from tests.support.tiny_qa_export import CONTEXT, QUESTIONS
+from tests.support.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QUESTION_LENGTH, QUESTIONS
 
 
 def assert_alike(answer: dict[str, Any], other: dict[str, Any]) -> None:
@@ -41,7 +40,7 @@ def test_an_answer_lists_the_best_spans_first(qa: QuestionAnsweringPipeline) -> 
     assert answer["answer"]
 
 
-def test_as_many_answers_as_the_model_ranks_at_most(qa: QuestionAnsweringPipeline) -> None:
+def test_no_more_answers_are_listed_than_the_model_ranks(qa: QuestionAnsweringPipeline) -> None:
     answer = ask(qa, QUESTIONS[0], CONTEXT, top_k=10**9)
     assert_consistent(answer, CONTEXT)
     assert 3 < len(answer["top_k"]) <= qa.n_best
@@ -117,7 +116,7 @@ def test_windows_of_all_requests_are_packed_and_come_back_in_order(tiny_qa_expor
         assert_alike(answer, qa.predict([one])[0])
 
 
-def test_an_answer_is_found_in_whatever_window_it_stands(qa: QuestionAnsweringPipeline) -> None:
+def test_answers_come_from_every_window(qa: QuestionAnsweringPipeline) -> None:
     """Over all windows there is one ranking: each window's own best answer cannot beat it."""
     context = ". ".join(SENTENCES)
     whole = ask(qa, "what", context, top_k=20)
@@ -126,20 +125,108 @@ def test_an_answer_is_found_in_whatever_window_it_stands(qa: QuestionAnsweringPi
     assert max(starts) - min(starts) > len(context) / 3
 
 
-def test_logits_are_those_of_one_padded_run_without_the_padding(tiny_qa_export: Path) -> None:
-    rows = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
-    logits, padded_tokens = OnnxModel(tiny_qa_export / "model.onnx", 1).run(rows, Limits(22, 2, 22), per_token=True)
-    ids, mask = pad(rows)
-    session = onnxruntime.InferenceSession(tiny_qa_export / "model.onnx")
-    names = ["start_logits", "end_logits"]
-    for name, values in zip(names, session.run(names, {"input_ids": ids, "attention_mask": mask}), strict=True):
-        assert logits[name].shape == ids.shape
-        np.testing.assert_allclose(logits[name][mask > 0], values[mask > 0], atol=1e-4)
-    assert padded_tokens == 2 * 5 + 2 * 11 + 22
-
-
 def test_a_model_of_another_task_is_refused(tiny_export: Path, tiny_qa_export: Path, tmp_path: Path) -> None:
     export = shutil.copytree(tiny_qa_export, tmp_path / "export")
     shutil.copy(tiny_export / "model_int8.onnx", export)
     with pytest.raises(ValueError, match=r"outputs are \['logits'.*expected \['end_logits', 'start_logits'\]"):
         QuestionAnsweringPipeline.load(export)
+
+
+@pytest.fixture(scope="module")
+def limited(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
+    """In fp32, an answer does not depend on its neighbours."""
+    return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx", max_windows=8)
+
+
+@pytest.fixture
+def tokenized(limited: QuestionAnsweringPipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the texts that the tokenizer gets."""
+    texts_seen: list[str] = []
+    original = limited.tokenizer.tokenize
+    monkeypatch.setattr(limited.tokenizer, "tokenize", lambda texts: (texts_seen.extend(texts), original(texts))[1])
+    return texts_seen
+
+
+def test_a_text_is_tokenized_once_however_often_it_stands_in_a_request(
+    limited: QuestionAnsweringPipeline, tokenized: list[str]
+) -> None:
+    one = {"question": "who", "context": "the fox"}
+    limited.predict([{"questions": ["who", "what"], "context": "the fox"}])
+    assert sorted(tokenized) == ["the fox", "what", "who"]
+    limited.predict([{"instances": [one, one]}])
+    assert sorted(tokenized[3:]) == ["the fox", "who"]
+
+
+def room(question_tokens: int) -> int:
+    return MAX_LENGTH - 3 - question_tokens
+
+
+@pytest.mark.parametrize("question_tokens", [1, MAX_QUESTION_LENGTH])
+def test_a_context_of_more_windows_than_allowed_is_cut_and_the_answer_says_so(
+    limited: QuestionAnsweringPipeline, question_tokens: int
+) -> None:
+    question = " ".join(["what"] * question_tokens)
+    fitting = room(question_tokens) + 7 * (room(question_tokens) - DOC_STRIDE)
+    fits, more = ({"question": question, "context": "fox " * count} for count in (fitting, fitting + 1))
+    assert [windows_of(limited, one) for one in (fits, more)] == [8, 8]
+    assert "truncated" not in limited.predict([fits])[0]
+    assert limited.predict([more])[0]["truncated"] is True
+
+
+def test_a_question_that_is_too_long_is_cut_and_the_answer_says_so(limited: QuestionAnsweringPipeline) -> None:
+    assert "truncated" not in ask(limited, "what " * MAX_QUESTION_LENGTH, "the fox")
+    assert ask(limited, "what " * (MAX_QUESTION_LENGTH + 1), "the fox")["truncated"] is True
+
+
+@pytest.mark.parametrize(
+    "unit", ["hello world. ", "x", "漢", "👩\u200d🚀", "a\u0301", "a" + "\u0301" * 1000, "hello" + " " * 1000]
+)
+def test_a_megabyte_costs_no_more_than_the_limit_of_windows(limited: QuestionAnsweringPipeline, unit: str) -> None:
+    context = unit * (1_000_000 // len(unit))
+    answer = ask(limited, "what", context)
+    assert_consistent(answer, context)
+    assert answer["truncated"] is True
+    request = {"question": "what", "context": context}
+    assert windows_of(limited, request) <= 8
+    assert limited.estimate_rows(limited.parse(request)) <= 8 + 1
+
+
+def test_an_answer_holds_only_some_of_a_flood_of_marks(limited: QuestionAnsweringPipeline) -> None:
+    ranking = ask(limited, "what", "cafe" + "\u0301" * 1_000_000, top_k=20)["top_k"]
+    assert max(len(one["answer"]) for one in ranking) == len("cafe") + 32
+
+
+def test_only_a_part_of_a_megabyte_is_tokenized(limited: QuestionAnsweringPipeline, tokenized: list[str]) -> None:
+    ask(limited, "what " * 200_000, "x" * 1_000_000)
+    question, *context = (len(text) for text in tokenized)
+    assert question <= 8 * MAX_QUESTION_LENGTH
+    assert sum(context) == 32 * limited.max_context_tokens
+
+
+def test_little_more_of_a_dense_megabyte_is_tokenized_than_is_used(
+    limited: QuestionAnsweringPipeline, tokenized: list[str]
+) -> None:
+    ask(limited, "what", " " * (10 * limited.max_context_tokens) + "." * 1_000_000)
+    dense = sum(text.count(".") for text in tokenized)
+    assert limited.max_context_tokens < dense < 10 * limited.max_context_tokens
+
+
+@given(
+    st.lists(GOOD_TEXTS | st.text("ж", min_size=1, max_size=90), min_size=1, max_size=20).map(" ".join),
+    st.integers(20, 60),
+)
+@example(text=" ".join(["ж" * 30] * 12), limit=20)
+@settings(deadline=None)
+def test_a_text_in_pieces_has_the_tokens_of_the_whole(
+    limited: QuestionAnsweringPipeline, text: str, limit: int
+) -> None:
+    text = text.replace("x" * 150, "x")  # no word is as long as a piece
+    [whole] = limited.tokenizer.tokenize([text])
+    tokens, more = limited.tokenizer.first_tokens(text, limit)
+    assert (tokens.ids, tokens.offsets) == (whole.ids[:limit], whole.offsets[:limit])
+    assert more == (len(whole.ids) > limit)
+
+
+def test_a_request_counts_for_its_windows_or_for_its_characters(limited: QuestionAnsweringPipeline) -> None:
+    assert limited.estimate_rows(limited.parse({"questions": ["who", "what"], "context": CONTEXT})) == 2
+    assert limited.estimate_rows(limited.parse({"questions": ["who", "what"], "context": " a" * 2000})) == 2 * 3
