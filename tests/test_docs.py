@@ -191,7 +191,7 @@ def keys(task: str) -> set[str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["lightning_modules"])  # LightningCLI warns of arguments beside its own
-        config = cli.SettingsCLI(args=[f"--config={ROOT / 'configs' / task}.yaml"], run=False, **cli.SETTINGS).config
+        config = cli.SettingsCLI(args=[f"--config={ROOT / 'configs' / task}.yaml"], run=False).config
     return set(dotted(config.as_dict())) | {"config", *inspect.signature(Trainer.fit).parameters}
 
 
