@@ -189,28 +189,28 @@ class QuestionData(SplitData):
 
 
 class WholeQuestions(TorchDataset[list[dict[str, Any]]]):
-    """Give batches of at most `max_windows`, or of one question that has more: no question is parted."""
+    """Give batches of similar lengths, of at most `max_windows` or of one question that has more: none is parted."""
 
     def __init__(self, windows: Dataset, max_windows: int) -> None:
         self.windows = windows
-        self.ranges = whole_ranges(question_ranges(windows), max_windows)
+        self.batches = whole_batches(question_ranges(windows), window_lengths(windows), max_windows)
 
     def __len__(self) -> int:
-        return len(self.ranges)
+        return len(self.batches)
 
     def __getitem__(self, batch: int) -> list[dict[str, Any]]:
-        return [self.windows[i] for i in self.ranges[batch]]
+        return [self.windows[i] for i in self.batches[batch]]
 
 
-def whole_ranges(questions: Sequence[range], max_rows: int) -> list[range]:
-    """Join neighbouring ranges as long as they have at most `max_rows` together."""
-    joined: list[range] = []
-    for rows in questions:
-        if joined and rows.stop - joined[-1].start <= max_rows:
-            joined[-1] = range(joined[-1].start, rows.stop)
+def whole_batches(questions: Sequence[range], lengths: Sequence[int], max_rows: int) -> list[list[int]]:
+    """Return row numbers in batches of at most `max_rows`, in which questions with rows of similar lengths join."""
+    batches: list[list[int]] = []
+    for rows in sorted(questions, key=lambda rows: max(lengths[i] for i in rows)):
+        if batches and len(batches[-1]) + len(rows) <= max_rows:
+            batches[-1] += rows
         else:
-            joined.append(rows)
-    return joined
+            batches.append(list(rows))
+    return batches
 
 
 def collate_batch(items: list[list[dict[str, Any]]], max_length: int) -> dict[str, Tensor]:
