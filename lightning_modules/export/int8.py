@@ -1,6 +1,7 @@
 """Quantise an fp32 ONNX model to INT8; an export tries `METHODS` in their order."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 MIN_COLUMNS = 16
 # Activations are unsigned bytes around 128: these are what processors multiply fastest with signed weights.
 LEVELS, ZERO = 127, 128
+# Processors without VNNI add two such products in 16 bits: with weights of 7 bits they hold 2 * 255 * 63.
+LEVELS_7BIT = 63
 
 
 def write_int8(source: Path, target: Path, method: str) -> None:
@@ -25,7 +28,7 @@ def write_int8(source: Path, target: Path, method: str) -> None:
     quantize_dynamic(model, target, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8, per_channel=False)
 
 
-def _per_token(model: onnx.ModelProto) -> None:
+def _per_token(model: onnx.ModelProto, weight_levels: int = LEVELS) -> None:
     """Quantise weights with a scale per column, activations with a scale per token (ZeroQuant, Yao et al. 2022).
 
     This is as fast as ONNX Runtime's own dynamic form, which has one scale for all tokens of a micro-batch, so that a
@@ -45,7 +48,7 @@ def _per_token(model: onnx.ModelProto) -> None:
             scales[tokens] = f"{tokens}_largest"
             nodes += _quantised_tokens(tokens, scales[tokens], _opset(model))
         if f"{weight}_int8" not in weights:
-            for tensor in _quantised_weight(weights[weight]):
+            for tensor in _quantised_weight(weights[weight], weight_levels):
                 weights[tensor.name] = tensor
         product = f"{node.output[0]}_scaled"
         inputs = [f"{tokens}_int8", f"{weight}_int8", "token_scale", f"{weight}_scale", "token_zero"]
@@ -69,7 +72,11 @@ def _blockwise(model: onnx.ModelProto) -> None:
     model.CopyFrom(quantiser.model.model)
 
 
-METHODS: dict[str, Callable[[onnx.ModelProto], None]] = {"per_token": _per_token, "blockwise": _blockwise}
+METHODS: dict[str, Callable[[onnx.ModelProto], None]] = {
+    "per_token": _per_token,
+    "per_token_7bit": partial(_per_token, weight_levels=LEVELS_7BIT),
+    "blockwise": _blockwise,
+}
 
 
 def _is_wide(weight: onnx.TensorProto | None) -> bool:
@@ -93,10 +100,10 @@ def _quantised_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
     ]
 
 
-def _quantised_weight(weight: onnx.TensorProto) -> list[onnx.TensorProto]:
+def _quantised_weight(weight: onnx.TensorProto, levels: int) -> list[onnx.TensorProto]:
     """Return `<name>_int8` [inputs, columns] and `<name>_scale` [columns]."""
     values = numpy_helper.to_array(weight)
-    scale = np.abs(values).max(axis=0) / LEVELS
+    scale = np.abs(values).max(axis=0) / levels
     scale[scale == 0] = 1
     rounded = np.round(values / scale).astype(np.int8)
     return [
