@@ -235,7 +235,7 @@ def checkpoints(runs_dir: str, name: str) -> str:
 
 def write_config(parser: LightningArgumentParser, config: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    parser.save(config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+    parser.save(config, folder / "config.yaml", skip_unset=False, overwrite=True, multifile=False)
 
 
 def best_precision(accelerator: str) -> str:

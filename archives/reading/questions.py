@@ -93,7 +93,7 @@ def checked_questions(raw_questions: Iterable[tuple[str, Any]], needs: Needs) ->
         named = f"question {str(name)!r}" if isinstance(name, str | int) else place
         try:
             question = _checked(named, place, raw, needs)
-            if question.id in seen:
+            if question.id in seen and needs != "question":
                 raise BadRow("another question has the same id")
         except BadRow as problem:
             yield Question(named, problem=str(problem))

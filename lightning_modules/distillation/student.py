@@ -108,5 +108,5 @@ def student_key(cli: StudentCLI, teacher: Checkpoint) -> str:
     for name in INDIFFERENT:
         settings.pop(name, None)
     rows = fingerprints(cli.datamodule.tokenised)
-    dumped = cli.parser.dump(settings, skip_none=False, skip_validation=True)
+    dumped = cli.parser.dump(settings, skip_unset=False, skip_validation=True)
     return hashlib.sha256(json.dumps([dumped, teacher.digest(), rows]).encode()).hexdigest()

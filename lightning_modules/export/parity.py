@@ -19,7 +19,7 @@ from lightning_modules.settings import FORMS, Export
 from lightning_modules.tasks.task import Outputs, Row, Task
 
 # Forms that an export times, and the seconds after which it starts no further repeat; speed.py has rows and repeats.
-TIMED_FORMS, TIMED_SECONDS = FORMS, 15.0
+TIMED_FORMS, TIMED_SECONDS = FORMS, 5.0
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from lightning_modules.sampling import evenly
 
 # Cost of a timing, wherever forms are compared: rows in batches, how many of them alone, repeats, and the seconds after
 # which no further repeat starts.
-TIMED_ROWS, LATENCY_ROWS, BATCH_SIZE, REPEATS, SECONDS = 128, 50, 32, 3, 60.0
+TIMED_ROWS, LATENCY_ROWS, BATCH_SIZE, REPEATS, SECONDS = 128, 50, 32, 3, 20.0
 
 Rows = list[list[int]]
 Run = Callable[[Rows], object]

@@ -14,13 +14,6 @@ from archives.serving import ports, record, tokens
 from tests.support.served import MODEL, QA, Served, archives, serve
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder as one with a real server."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("e2e")
-
-
 @pytest.fixture(scope="session")
 def store(tiny_runs: Path, tiny_qa_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a model that classifies and one that answers questions."""

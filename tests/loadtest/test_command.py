@@ -137,7 +137,7 @@ def _url(module: str) -> list[str]:
 def test_term_ends_a_command_as_ctrl_c_does_so_that_its_servers_stop() -> None:
     code = """
 import sys, time
-from loadtest.command import exit_code
+from loadtest.errors import exit_code
 
 def run():
     try:
