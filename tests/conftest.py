@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a `runs` folder with one exported model, `tiny`: 4 labels and a complexity head. Copy before you change it."""
+    """Write a `runs` folder with one exported model, `tiny`: 4 labels, a complexity head. Copy before you change it."""
     # Imported here: it needs torch, and most tests do not.
     from tests.support.tiny_export import write_tiny_export
 
