@@ -1,4 +1,4 @@
-"""Answer a batch of TorchServe request rows without one row harming another."""
+"""Answer a batch of TorchServe request rows, and keep a bad row from harming the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from handlers.request import (
 )
 
 logger = logging.getLogger(__name__)
-# Refuses NaN, which is no JSON; json.dumps would make a new encoder for each call.
+# Encoder that refuses NaN, which is not JSON. It is made once: json.dumps would make a new one for each call.
 to_json = json.JSONEncoder(allow_nan=False).encode
 INFERENCE_FAILED = RequestError(
     500, "inference_failed", "the model failed on this request; the server's log has the reason"
@@ -33,9 +33,9 @@ BUSY = RequestError(429, "busy", "the server is busy; send the request again, or
 
 
 class Exchange:
-    """One request of a batch and what the steps have made of it so far.
+    """One request of a batch, with the results of the steps that have run so far.
 
-    Each step sets the next attribute, or `error`. Steps look at live exchanges only, those without an error.
+    Each step sets the next attribute, or `error`. Steps process only the live exchanges, those without an error.
     """
 
     request: Request[Any]
@@ -49,9 +49,9 @@ def live(exchanges: Sequence[Exchange]) -> list[Exchange]:
 
 
 class BatchService:
-    """Runs a pipeline's steps on batches; the context is the one that TorchServe loads the model with.
+    """Run a pipeline's steps on batches. `context` is the one that TorchServe passes when it loads the model.
 
-    A batch holds `max_batch_rows` rows and `max_batch_tokens` tokens at most, without padding.
+    A batch holds at most `max_batch_rows` rows and `max_batch_tokens` tokens, padding not counted.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BatchService:
         self.metrics = BatchMetrics(context.model_name) if context.metrics else None
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
-        """Return one JSON text a request row, in order; a row that is wrong gets its own status and error."""
+        """Return one JSON text for each request row, in order; a bad row gets an error with its own status."""
         start = perf_counter()
         exchanges = [self._parse(row) for row in rows]
         self._admit_rows(exchanges, lambda exchange: self.pipeline.estimate_rows(exchange.request))
@@ -86,9 +86,9 @@ class BatchService:
         return exchange
 
     def _answer(self, exchanges: Sequence[Exchange], start: float) -> dict[str, float]:
-        """Give each exchange an answer or an error, and return the batch's metrics.
+        """Set the answer or the error of each exchange, and return the batch's metrics.
 
-        After a failure each request is tried alone, so that no other is lost.
+        When the batch fails, each request is tried alone, so that only the one at fault is lost.
         """
         if not exchanges:
             return {}
@@ -101,7 +101,7 @@ class BatchService:
             if len(exchanges) == 1:
                 exchange.error = INFERENCE_FAILED
             else:
-                exchange.error = None  # alone it may be admitted
+                exchange.error = None  # a request refused in this batch may fit when it is alone
                 self._answer([exchange], start)
         return {}
 
@@ -135,7 +135,10 @@ class BatchService:
         }
 
     def _encode(self, exchanges: Sequence[Exchange]) -> None:
-        """Encode the smallest first, and none once two batches are tokenized: refusing must not take long either."""
+        """Encode requests from the smallest up, and refuse those left over once there are rows for two batches.
+
+        Those are not tokenized any more, so that refusing does not take long.
+        """
         rows = 0
         for exchange in sorted(exchanges, key=lambda exchange: self.pipeline.estimate_rows(exchange.request)):
             if rows >= 2 * self.max_batch_rows:
@@ -160,7 +163,7 @@ def admit(
     limit: float,
     too_large: Callable[[int], RequestError],
 ) -> None:
-    """Refuse the largest live requests of a batch that together are more than a worker answers in time."""
+    """Refuse the largest live requests of a batch, so that the others are within `limit` and answered in time."""
     total = 0
     for exchange in sorted(live(exchanges), key=size_of):
         size = size_of(exchange)
@@ -173,7 +176,7 @@ def admit(
 
 
 def log_failure(error: Exception) -> None:
-    """Log the error's type and where it was raised; its message only if it is ONNX Runtime's, which quotes no text."""
+    """Log the error's type and stack, and its message only if ONNX Runtime raised it, which quotes no user text."""
     message = str(error) if type(error).__module__.startswith("onnxruntime") else "message withheld"
     where = "".join(traceback.format_tb(error.__traceback__))
     logger.error("inference failed: %s (%s)\n%s", type(error).__name__, message, where)

@@ -1,7 +1,7 @@
-"""Load a model archive in a TorchServe worker, and hand its batches on: the base of both entry files.
+"""Load a model archive in a TorchServe worker and answer its batches: the base class of both entry files.
 
-The archive is checked before anything else of it is imported or read: a damaged file is then named by the check,
-instead of failing in a way of its own.
+The archive's files are checked before anything else in it is imported or read, so that an error names the damaged file
+instead of whatever that file breaks later.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from handlers.pipelines.base import Pipeline
 
 logger = logging.getLogger(__name__)
-# Share of responseTimeout, after which TorchServe ends a worker that does not answer, that a batch may take as measured
-# while the worker is loaded. The machine may be busier later.
+# Share of responseTimeout that a batch may take, by the speed measured while the worker loads. TorchServe ends a worker
+# that has not answered within responseTimeout, and the machine may be busier later.
 SHARE_OF_TIMEOUT = 0.25
 DEFAULT_TIMEOUT = 120  # TorchServe's, in seconds
 
 
 class TextHandler(ABC):
-    """A subclass names the pipeline of its task."""
+    """The handler that TorchServe calls. There is one subclass for each task, which provides the task's pipeline."""
 
     @abstractmethod
     def pipeline_class(self) -> type[Pipeline]:
-        """Import and return the pipeline of the task: inside of the method, so that it happens after the check."""
+        """Import the task's pipeline inside the method, so that the archive is checked first, and return it."""
 
     def initialize(self, context: Any) -> None:
-        """Load the model. TorchServe calls it once a worker.
+        """Load the model. TorchServe calls this once for each worker.
 
-        Raises `IntegrityError` for damaged files, `ValueError` for wrong settings, and where no model answers rightly.
+        Raises `IntegrityError` for damaged files, and `ValueError` for wrong settings or when no model of the archive
+        gives the right answers.
         """
         folder = Path(context.system_properties["model_dir"]).resolve()
         check_integrity(folder)
@@ -44,7 +45,7 @@ class TextHandler(ABC):
         from handlers.fallback import load_checked
         from handlers.pipelines.base import FP32_FILE, GPU_FILE, read_json
 
-        # There is one worker a core: the tokenizer must not start threads of its own.
+        # There is one worker per core, so the tokenizer must not start threads of its own.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         pipeline_class = self.pipeline_class()
         settings = pipeline_class.settings_class.read(context.model_yaml_config)
@@ -64,12 +65,12 @@ class TextHandler(ABC):
             read_ahead(otf_message_handler)
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
-        """Answer a batch of request rows. TorchServe calls it once a batch."""
+        """Answer a batch of request rows. TorchServe calls this once for each batch."""
         return self.service.handle(rows, context)
 
 
 def gpu_of(context: Any) -> str | None:
-    """Return torch's name of the GPU that TorchServe gave the worker, or None without one that torch can use."""
+    """Return torch's name for the worker's GPU, or None if TorchServe assigned none or torch cannot use it."""
     gpu = context.system_properties.get("gpu_id")
     if gpu is None:
         return None
@@ -82,7 +83,7 @@ def gpu_of(context: Any) -> str | None:
 
 
 def check_origin(folder: Path) -> None:
-    """Raise `IntegrityError` where Python took the package `handlers` from somewhere else than the archive."""
+    """Raise `IntegrityError` if Python imported the package `handlers` from anywhere but the archive."""
     origin = Path(__file__).resolve()
     if not origin.is_relative_to(folder):
         raise IntegrityError(f"handlers was imported from {origin.parent}, not from the archive: unset PYTHONPATH")

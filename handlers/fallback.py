@@ -1,8 +1,8 @@
-"""Choose the model a worker serves: the GPU's or that of its settings, or a slower one where that answers wrongly here.
+"""Choose the model that a worker serves, and fall back to a slower one if the first choice answers wrongly.
 
-On processors without VNNI, ONNX Runtime's INT8 products saturate: scores move, labels may, and nothing fails. Only the
-answers tell, so each worker asks for those of the golden requests and compares them with fp32's, made at export. Half
-precision on a GPU is held to them, too.
+On processors without VNNI, ONNX Runtime's INT8 products may saturate: scores change, sometimes labels too, and no error
+is raised. Only the answers show it, so each worker answers the golden requests when it loads, and compares the answers
+with those that fp32 gave at export. Half precision on a GPU is checked in the same way.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from handlers.pipelines.base import FP32_FILE, GPU_FILE, AnyPipeline, Pipeline, 
 
 logger = logging.getLogger(__name__)
 Golden = Sequence[Mapping[str, Any]]
-# Golden requests that may differ by chance: one at the edge of the tolerance at export may be beyond it here, two mean
-# that something is wrong.
+# Number of golden answers that may differ by chance: one that was just within the tolerance at export may be just
+# outside it here, but two mean that something is wrong.
 SPARE_MISMATCHES = 1
 
 
 def load_checked(
     pipeline_class: type[AnyPipeline], folder: Path, *, model_file: str, device: str | None = None, **settings: Any
 ) -> tuple[AnyPipeline, str]:
-    """Load `model_file`, or model.onnx where its golden answers are wrong; return the name of the loaded file, too.
+    """Load `model_file`, or model.onnx if its golden answers are wrong; return the pipeline and the file's name.
 
-    With a `device` as torch names it, model_fp16.pt2 on it comes first, `model_file` on the CPU where that fails or is
-    wrong. Wrong means: more than `allowed_mismatches` answers differ from fp32's. Falling back logs a warning.
+    With a `device`, named as in torch, model_fp16.pt2 is tried on it first, and `model_file` on the CPU if that fails
+    or is wrong. A model is wrong if more than `allowed_mismatches` of its answers differ from fp32's. Every fallback
+    logs a warning.
 
     Raises:
-        ValueError: golden.json has no answers of fp32, or model.onnx answers wrongly, too.
+        ValueError: golden.json has no answers from fp32, or model.onnx is wrong too.
     """
     golden = read_json(folder / "golden.json")
     if not all("fp32" in pair for pair in golden):
@@ -64,9 +65,9 @@ def load_checked(
 
 
 def allowed_mismatches(at_export: int) -> int:
-    """Return how many golden answers may differ from fp32's, where INT8's differed in `at_export` of them.
+    """Return how many golden answers may differ from fp32's, if `at_export` of INT8's did so at export.
 
-    A processor that sums fp32 in another order rounds to other INT8 values, so that other answers differ: their number
+    A processor that sums fp32 in another order rounds to other INT8 values, so that other answers differ. Their number
     varies by about its square root.
     """
     return at_export + isqrt(at_export) + SPARE_MISMATCHES
@@ -75,7 +76,7 @@ def allowed_mismatches(at_export: int) -> int:
 def _load_on_gpu(
     device: str, pipeline_class: type[AnyPipeline], folder: Path, golden: Golden, settings: Mapping[str, Any]
 ) -> AnyPipeline | str:
-    """Return the pipeline, or why it cannot serve: no memory, a GPU or driver unknown to torch, wrong answers."""
+    """Return the pipeline, or the reason why it cannot serve, such as too little memory or wrong answers."""
     try:
         pipeline = pipeline_class.load(folder, device=device, **settings)
         return _golden_problem(pipeline, golden, allowed_mismatches(0)) or pipeline
@@ -84,7 +85,7 @@ def _load_on_gpu(
 
 
 def _free_gpu_memory() -> None:
-    """Free what a failed model holds, once no exception and no frame holds the model any longer."""
+    """Free a failed model's memory. Call it once neither an exception nor a frame refers to the model."""
     from handlers.torch_model import free_memory
 
     gc.collect()  # a network and its graph refer to each other
@@ -92,7 +93,7 @@ def _free_gpu_memory() -> None:
 
 
 def _golden_problem(pipeline: Pipeline, golden: Golden, allowed: int) -> str | None:
-    """Return how many golden answers differ from fp32's, and how, where these are more than allowed."""
+    """Describe how many golden answers differ from fp32's, and how, if that is more than allowed; else return None."""
     answers = pipeline.predict([pair["request"] for pair in golden])  # all at once
     mismatches = [
         f"golden.json[{i}]: {mismatch}"

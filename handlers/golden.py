@@ -1,9 +1,9 @@
-"""Compare a served answer with the golden one, for all tasks, and for whoever checks a model or its server.
+"""Compare served answers with golden ones, for every task.
 
-Each check returns None where the answer is right, else the reason in words that many requests share: they quote no text
-of a request, only names of labels. An answer does not depend on the requests it is batched with, but scores move a
-little: a batch sums in another order, another processor rounds INT8 products differently. Standard library only: the
-load test checks answers with it.
+Each check returns None if the answer is right, or else a reason that quotes label names but no text of the request, so
+that reasons can be logged and counted. Answers do not depend on the requests they are batched with, but scores vary a
+little: a batch sums in another order, and another processor rounds INT8 products differently. This module imports the
+standard library only, because the load test uses it too.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-# Difference that two scores of one name, which are probabilities, may have.
+# Largest difference between two scores (probabilities) of the same label or answer.
 TOLERANCE = 0.02
-# Answers in a pair of golden.json: the served INT8 model's, and fp32's, which a worker serves where INT8 is wrong.
+# Keys of the answers in a pair of golden.json: INT8's, and fp32's, which a worker serves where INT8 is wrong.
 ANSWER_KEYS = ("response", "fp32")
 
 Answer = Mapping[str, Any]
 
 
 def golden_mismatch(answer: Any, pair: Mapping[str, Any], keys: Sequence[str] = ANSWER_KEYS) -> str | None:
-    """Return why an answer (parsed JSON) has not the shape of, or agrees with none of, those of a golden.json pair."""
+    """Return why an answer (parsed JSON) is malformed or agrees with no answer of a golden.json pair, or None."""
     return shape_error(answer, pair["request"]) or answer_mismatch(answer, *(pair[key] for key in keys if key in pair))
 
 
 def answer_mismatch(answer: Any, *expected: Answer) -> str | None:
-    """Return how an answer (parsed JSON) differs from the first of those expected, where it agrees with none of them.
+    """Return how an answer (parsed JSON) differs from the first expected one, or None if it agrees with any of them.
 
-    Compared are the fields, the label or the answer's words (not their place, they may stand at several), and the score
-    of every name that both list. The answer has the right shape, as by `shape_error`, but for its fields.
+    The comparison covers the set of fields, the label or the answer's words (not their place: they may occur at
+    several), and the score of every name that both answers list. `shape_error` must have accepted the answer.
     """
     mismatches = [_mismatch(answer, one) for one in expected]
     return mismatches[0] if all(mismatches) else None
 
 
 def shape_error(answer: Any, request: Mapping[str, Any] | str, labels: Collection[str] | None = None) -> str | None:
-    """Return what is wrong with the shape of the answer (parsed JSON) to a right request.
+    """Return what is wrong with the shape of the answer (parsed JSON) to a valid request, or None.
 
-    Without known `labels`, any label will do.
+    If `labels` is None, any label is accepted.
     """
     instances = _instances(request)
     if instances is None:
@@ -87,7 +87,10 @@ def _name_mismatch(answer: Answer, expected: Answer, field: str) -> str | None:
 
 
 def _is_near_tie(answer: Answer, expected: Answer, field: str) -> bool:
-    """Tell whether both names were about as likely. A complexity lists no other: it may have had all that was left."""
+    """Return whether both names were about equally likely.
+
+    A complexity comes without a list of others, so the other level is taken to have had all the remaining probability.
+    """
     best = expected["score"]
     unlisted = 0.0 if "top_k" in expected or field == "answer" else 1 - best
     other = _scores(expected, field).get(answer[field], unlisted)

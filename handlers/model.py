@@ -1,4 +1,4 @@
-"""Run rows of token ids through a model in micro-batches of similar lengths, whatever its runtime."""
+"""Run rows of token ids through a model, on any runtime, in micro-batches of rows with similar lengths."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Logits = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one micro-batch: `tokens` with padding (rows x longest row), `rows`, and tokens of `padding`.
+    """Limits of a micro-batch: `tokens` including padding (rows x longest row), `rows`, and `padding` tokens.
 
-    Padding that costs more than another run of the model does is not worth it.
+    More padding than that would cost more than another run of the model.
     """
 
     tokens: int
@@ -29,7 +29,7 @@ class Limits:
 
 
 class MicroBatch(NamedTuple):
-    """Rows that ran together: their numbers, their tokens with padding, and the outputs by name, [rows, …]."""
+    """Rows that ran together: their numbers, their tokens including padding, and the outputs by name, [rows, …]."""
 
     numbers: list[int]
     padded_tokens: int
@@ -37,13 +37,13 @@ class MicroBatch(NamedTuple):
 
 
 class Model(ABC):
-    """A subclass runs micro-batches within the limits."""
+    """A model on some runtime; a subclass for each runtime runs the micro-batches."""
 
     def run(self, rows: Rows, limits: Limits, *, per_token: bool = False) -> tuple[Logits, int]:
-        """Return the logits by output name, in the order of `rows`, and the tokens run for them, padding included.
+        """Return the logits by output name, in the order of `rows`, and the number of tokens run, padding included.
 
-        Logits are [rows, classes], or with `per_token` [rows, tokens of the longest row]: what stands behind a row's
-        last token is undefined.
+        Logits are [rows, classes], or with `per_token` [rows, tokens of the longest row], where the values after a
+        row's last token are undefined.
         """
         logits: Logits = {}
         padded_tokens = 0
@@ -54,16 +54,16 @@ class Model(ABC):
                 columns = longest if per_token else values.shape[1]
                 if name not in logits:
                     logits[name] = np.empty((len(rows), columns), np.float32)
-                # The rows of a micro-batch may be shorter than the longest of all, and padded to more than it has.
+                # A micro-batch may be narrower than the longest row of all, or padded to be wider than it.
                 logits[name][numbers, : values.shape[1]] = values[:, :columns]
         return logits, padded_tokens
 
     def require_alive(self) -> None:  # noqa: B027 - on a CPU there is nothing to do
-        """End the process where a failure has left the model unable to run at all."""
+        """End the process if a failure has left the model unable to run again."""
 
     @abstractmethod
     def _micro_batches(self, rows: Rows, limits: Limits) -> Iterable[MicroBatch]:
-        """Run every row in one micro-batch."""
+        """Yield micro-batches within the limits, each row in exactly one."""
 
 
 class OnnxModel(Model):
@@ -73,7 +73,7 @@ class OnnxModel(Model):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # A worker that waits must not burn the core of its neighbour.
+        # A waiting worker must not take processor time from the others by spinning.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -89,13 +89,13 @@ class OnnxModel(Model):
 def pack(lengths: Sequence[int], limits: Limits) -> list[list[int]]:
     """Return the row numbers in micro-batches, sorted by length, every row exactly once.
 
-    A row that is longer than the limit of tokens is a micro-batch of its own.
+    A row longer than the limit of tokens gets a micro-batch of its own.
     """
     batches: list[list[int]] = []
     current: list[int] = []
     tokens = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Sorted by length: the row that comes is the longest of its micro-batch.
+        # Rows come sorted by length, so this one would be the longest of its micro-batch.
         padded = (len(current) + 1) * lengths[row]
         tokens += lengths[row]
         if current and (len(current) == limits.rows or padded > limits.tokens or padded - tokens > limits.padding):

@@ -1,9 +1,9 @@
-"""Read and check a request's body, whatever its task; every error says what to send instead.
+"""Read and check the body of a request of any task. Every error says what to send instead.
 
 TorchServe hands over a dict for each request: the body is under `body`, or under `data` when it came as that field of a
 form. Its type follows from Content-Type: `application/json` arrives parsed (or as bytes when it does not parse),
-`text/*` as str, all else as bytes. The fields of a form arrive as keys of their own. Of duplicate keys in a JSON object
-the last one counts. Standard library only: clients share the limits.
+`text/*` as str, anything else as bytes. The fields of a form arrive as keys of their own. If a JSON object repeats a
+key, the last value counts. This module imports the standard library only, because clients share its limits.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Payload = dict[str, Any] | str
 Instance = TypeVar("Instance")
 
 BODY_KEYS = ("body", "data")
-# Texts or questions that one request may hold.
+# Maximum number of texts or questions in one request.
 MAX_INSTANCES = 1024
-# Labels or answers that are listed unless a request says how many.
+# Number of labels or answers to list if a request does not say.
 DEFAULT_TOP_K = 3
-# Stays below max_response_size of configs/serving/config.properties: at a longer answer TorchServe ends the worker, and
-# every request of the batch with it.
+# Limit of an answer, below max_response_size of configs/serving/config.properties. If an answer is over that size,
+# TorchServe ends the worker, and every request of the batch with it.
 MAX_ANSWER_BYTES = 6_500_000
 HOW_TO_SEND = "send a JSON object as 'Content-Type: application/json', or a bare text as 'Content-Type: text/plain'"
 # TorchServe drops a form without '=', such as the JSON of `curl -d` without a Content-Type, and leaves nothing.
@@ -31,16 +31,16 @@ NO_BODY = f"the request has no body, or it came as a form: {HOW_TO_SEND}"
 
 @dataclass(frozen=True)
 class Request(Generic[Instance]):
-    """A checked request: one instance, or several (`many`), which are answered as `predictions`, one for each."""
+    """A checked request: one instance, or several (`many`), whose answers are listed as `predictions`."""
 
     instances: list[Instance]
     many: bool
 
 
 class RequestError(Exception):
-    """An error that is answered to one client alone.
+    """An error that is reported to the client of one request only.
 
-    `status` is HTTP's, `code` is for programs, `message` says what is wrong and what to send.
+    `status` is the HTTP status, `code` is for programs, and `message` says what is wrong and what to send instead.
     """
 
     def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
@@ -51,7 +51,7 @@ class RequestError(Exception):
         self.field = field
 
     def body(self) -> dict[str, Any]:
-        """Return the answer, `{"error": {"code", "message", "field"}}`; `field` is None where no field is wrong."""
+        """Return the response body, `{"error": {"code", "message", "field"}}`; `field` may be None."""
         return {"error": {"code": self.code, "message": self.message, "field": self.field}}
 
 
@@ -71,7 +71,7 @@ def answer_too_large() -> RequestError:
 
 
 def read_payload(row: Mapping[str, Any]) -> Payload:
-    """Return the request's JSON object, or its text where the body is a bare text or a JSON string.
+    """Return the request's JSON object, or its text if the body is a bare text or a JSON string.
 
     Raises `RequestError`: 400 for a missing, undecodable or wrongly typed body, 415 for a form.
     """
@@ -106,7 +106,7 @@ def _parse_json(body: bytes) -> Any:
     except RecursionError:
         raise RequestError(400, "invalid_json", "the body is JSON nested too deeply") from None
     except ValueError:
-        # Python refuses to read integers of thousands of digits.
+        # Python refuses to parse integers with thousands of digits.
         raise RequestError(400, "invalid_json", "the body has a number with too many digits") from None
 
 
@@ -119,14 +119,14 @@ def check_known(fields: Mapping[str, Any], known: tuple[str, ...], prefix: str =
 
 
 def check_alone(fields: Mapping[str, Any], name: str, others: tuple[str, ...]) -> None:
-    """Refuse `name` beside one of `others`."""
+    """Raise an error if one of `others` is sent beside `name`."""
     for other in others:
         if other in fields:
             raise RequestError(400, "conflicting_fields", f"send either {other} or {name}, not both", name)
 
 
 def required_text(fields: Mapping[str, Any], name: str, prefix: str = "") -> str:
-    """Return a string that holds more than white space, and no half of a surrogate pair."""
+    """Return a string field. It must hold more than white space, and no half of a surrogate pair."""
     field = prefix + name
     if name not in fields:
         raise RequestError(400, "missing_field", f"{field} is missing; expected a string", field)
@@ -134,7 +134,7 @@ def required_text(fields: Mapping[str, Any], name: str, prefix: str = "") -> str
 
 
 def checked_text(text: Any, field: str) -> str:
-    """Return a field's value where `required_text` would take it."""
+    """Return the value if it is a text that `required_text` accepts."""
     if not isinstance(text, str):
         raise RequestError(400, "wrong_type", f"{field} is {json_type(text)}; expected a string", field)
     if not text or text.isspace():
@@ -148,7 +148,7 @@ def checked_text(text: Any, field: str) -> str:
 
 
 def optional_top_k(fields: Mapping[str, Any], default: int, prefix: str = "") -> int:
-    """Return `top_k`, a whole number of 1 or more."""
+    """Return `top_k`, a whole number of 1 or more, or the default."""
     field = prefix + "top_k"
     value = fields.get("top_k", default)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -159,7 +159,7 @@ def optional_top_k(fields: Mapping[str, Any], default: int, prefix: str = "") ->
 
 
 def optional_share(fields: Mapping[str, Any], name: str, default: float | None, prefix: str = "") -> float | None:
-    """Return a number from 0 to 1."""
+    """Return a number from 0 to 1, or the default."""
     if name not in fields:
         return default
     field, value = prefix + name, fields[name]
@@ -181,7 +181,7 @@ def required_instances(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def required_list(fields: Mapping[str, Any], name: str, items: str) -> list[Any]:
-    """Return 1 to `MAX_INSTANCES` values; an error calls them `items`."""
+    """Return an array of 1 to `MAX_INSTANCES` values, which error messages call `items`."""
     values = fields[name]
     if not isinstance(values, list):
         raise RequestError(400, "wrong_type", f"{name} is {json_type(values)}; expected an array of {items}", name)
@@ -194,7 +194,7 @@ def required_list(fields: Mapping[str, Any], name: str, items: str) -> list[Any]
 
 
 def json_type(value: object) -> str:
-    """Return JSON's name of a parsed value's type, with its article."""
+    """Return the JSON type of a parsed value, with its article."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 

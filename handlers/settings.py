@@ -11,10 +11,10 @@ from handlers.model import Limits
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """Settings of every task; a subclass adds those of one task as fields.
+    """The settings that all tasks share; a subclass adds those of its task as fields.
 
-    `token_budget`, `max_rows` and `max_padding` are the limits of a micro-batch. `max_batch_rows` limits the rows of a
-    TorchServe batch, those of all its requests together. `threads` are ONNX Runtime's.
+    `token_budget`, `max_rows` and `max_padding` limit a micro-batch. `max_batch_rows` limits the rows of a TorchServe
+    batch, over all its requests. `threads` is the number of ONNX Runtime's threads.
     """
 
     model_file: str
@@ -26,7 +26,7 @@ class HandlerSettings:
 
     @classmethod
     def read(cls, model_config: Mapping[str, Any]) -> HandlerSettings:
-        """Raise `ValueError` naming the key that is missing, unknown or of the wrong type."""
+        """Read the settings. Raises `ValueError` if a key is missing, unknown or has a wrong value."""
         section = model_config.get("handler")
         known = [field.name for field in fields(cls)]
         if not isinstance(section, Mapping) or sorted(section) != sorted(known):

@@ -1,6 +1,6 @@
 """Answer requests of one task: encode (texts to rows of token ids), run (rows to logits), decode (logits to answers).
 
-A pipeline knows nothing of TorchServe: `Pipeline.load(folder).predict(payloads)` is the whole of it.
+A pipeline does not depend on TorchServe: `Pipeline.load(folder).predict(payloads)` works in any Python process.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from handlers.settings import HandlerSettings
 MODEL_FILE = "model_int8.onnx"
 FP32_FILE = "model.onnx"
 GPU_FILE = "model_fp16.pt2"
-# Limits of a micro-batch on a CPU: enough rows to keep a core's arithmetic busy, no more tokens than stay in its cache;
-# a run costs as much as 8 tokens.
+# Limits of a micro-batch on a CPU: enough rows to keep a core's arithmetic units busy, and few enough tokens to stay in
+# its cache. Starting a run costs about as much as 8 tokens, hence the limit of padding.
 LIMITS = Limits(tokens=256, rows=16, padding=8)
 
 AnyPipeline = TypeVar("AnyPipeline", bound="Pipeline")
@@ -33,16 +33,16 @@ AnyPipeline = TypeVar("AnyPipeline", bound="Pipeline")
 
 @dataclass(frozen=True)
 class EncodedInstance:
-    """One instance as token ids, with special tokens and without padding; a subclass adds what its answer needs."""
+    """One instance as token ids, with special tokens and without padding; subclasses add what decoding needs."""
 
     rows: list[list[int]]
 
 
 @dataclass(frozen=True)
 class EncodedRequest:
-    """A request's encoded instances; `many` as in `Request`."""
+    """The encoded instances of a request; `many` has the same meaning as in `Request`."""
 
-    instances: list[Any]  # of one subclass of EncodedInstance
+    instances: list[Any]  # all of the same subclass of EncodedInstance
     many: bool
 
     @cached_property
@@ -52,21 +52,22 @@ class EncodedRequest:
 
     @cached_property
     def tokens(self) -> int:
-        """The number of tokens of all rows."""
+        """The number of tokens in all rows together, without padding."""
         return sum(map(len, self.rows))
 
 
 @dataclass(frozen=True)
 class Pipeline(ABC):
-    """A subclass parses, encodes and decodes the requests of one task.
+    """The base class of the pipelines: a subclass parses, encodes and decodes the requests of one task.
 
-    Its own fields come from `read_fields`, or are settings that `settings_class` reads, with a default.
+    The subclass's own fields are read from the model folder by `read_fields`, or are settings of `settings_class` and
+    then have a default.
     """
 
     settings_class: ClassVar[type[HandlerSettings]] = HandlerSettings
-    # Tokens of the rows that a new pipeline runs once on a CPU, beside the longest row it takes.
+    # Row lengths, in tokens, that a new pipeline runs once on a CPU to warm up, besides the longest row it accepts.
     warm_up_lengths: ClassVar[tuple[int, ...]]
-    # True where the logits are [rows, tokens], see `Model.run`.
+    # True if the logits are [rows, tokens] instead of [rows, classes], see `Model.run`.
     per_token: ClassVar[bool] = False
 
     model: Model
@@ -83,12 +84,12 @@ class Pipeline(ABC):
         device: str | None = None,
         **task_settings: int,
     ) -> AnyPipeline:
-        """Read an exported (or unpacked) model folder, and run rows of several lengths, so that no client waits for it.
+        """Load an exported (or unpacked) model folder, and run rows of several lengths so that no client waits for it.
 
-        With a `device` as torch names it, model_fp16.pt2 runs on it, in micro-batches of a GPU's size: `model_file`,
-        `threads` and `limits` are those of the CPU.
+        With a `device`, named as in torch, model_fp16.pt2 runs on it in larger micro-batches; `model_file`, `threads`
+        and `limits` apply to the CPU only.
 
-        Raises `FileNotFoundError` for a missing file, `ValueError` where the files do not fit the model.
+        Raises `FileNotFoundError` for a missing file, and `ValueError` if the files do not fit together.
         """
         metadata = read_json(folder / "metadata.json")
         fields: dict[str, Any] = {**cls.read_fields(folder, metadata), **task_settings}
@@ -115,21 +116,21 @@ class Pipeline(ABC):
 
     @abstractmethod
     def check_outputs(self, logits: Logits) -> None:
-        """Raise `ValueError` where a run's logits do not fit what was read."""
+        """Raise `ValueError` if the logits of a run do not fit the fields that were read."""
 
     @staticmethod
     @abstractmethod
     def parse(payload: Payload) -> Request[Any]:
-        """Check a payload. Raises `RequestError`."""
+        """Check a payload and return it as a request. Raises `RequestError`."""
 
     def estimate_rows(self, request: Request[Any]) -> int:
-        """Return the rows that a request counts for before it is tokenized."""
+        """Return the number of rows that a request is assumed to make, before it is tokenized."""
         return len(request.instances)
 
     def encode(self, request: Request[Any], max_rows: float = math.inf) -> EncodedRequest:
         """Tokenize every text of a request once.
 
-        Raises `RequestError` as soon as there are more than `max_rows` rows: what is left is not tokenized.
+        Raises `RequestError` as soon as there are more than `max_rows` rows, and leaves the other texts untokenized.
         """
         instances: list[EncodedInstance] = []
         rows = 0
@@ -142,23 +143,23 @@ class Pipeline(ABC):
 
     @abstractmethod
     def encode_instances(self, instances: Sequence[Any]) -> Iterable[EncodedInstance]:
-        """Encode the instances in order; a generator where one instance may make many rows."""
+        """Encode the instances in order. Where one instance may make many rows, this is a generator."""
 
     def run(self, rows: Rows) -> tuple[Logits, int]:
-        """Return the logits in the order of the rows, and the tokens run for them, see `Model.run`."""
+        """Return the logits in the order of the rows, and the number of tokens that were run, see `Model.run`."""
         return self.model.run(rows, self.limits, per_token=self.per_token)
 
     def decode(self, requests: Sequence[EncodedRequest], logits: Logits) -> Iterator[dict[str, Any] | RequestError]:
-        """Yield one answer a request, in order, each made when it is asked for; an error where it is too large to send.
+        """Yield the answer to each request in order, or an error if it is too large to send.
 
-        The logits are those of all rows of the requests.
+        Answers are made lazily, one at a time. `logits` holds those of all rows of the requests.
         """
         answers = self.decode_instances([instance for request in requests for instance in request.instances], logits)
         for request in requests:
             predictions, length = [], 0
             for answer in islice(answers, len(request.instances)):
                 length += self.min_json_length(answer)
-                if length <= MAX_ANSWER_BYTES:  # the others are let go: together they may fill the memory
+                if length <= MAX_ANSWER_BYTES:  # beyond that they are dropped: together they may fill the memory
                     predictions.append(answer)
             if length > MAX_ANSWER_BYTES:
                 yield answer_too_large()
@@ -167,14 +168,14 @@ class Pipeline(ABC):
 
     @abstractmethod
     def decode_instances(self, instances: Sequence[Any], logits: Logits) -> Iterator[dict[str, Any]]:
-        """Yield one answer an instance, in order, each made when it is asked for."""
+        """Yield the answer to each instance in order; answers are made lazily, one at a time."""
 
     @abstractmethod
     def min_json_length(self, answer: Mapping[str, Any]) -> int:
-        """Return a lower bound of the characters of an instance's answer as JSON, cheaply, by its longest lists."""
+        """Return a cheap lower bound, from the longest lists, of the length of an instance's answer as JSON."""
 
     def predict(self, payloads: Sequence[Payload]) -> list[dict[str, Any]]:
-        """Answer requests as clients send them; raises the first wrong one's `RequestError`."""
+        """Answer requests as clients send them. Raises the `RequestError` of the first bad one."""
         if not payloads:
             return []
         requests = [self.encode(self.parse(payload)) for payload in payloads]
@@ -187,9 +188,9 @@ class Pipeline(ABC):
         return answers
 
     def measure_capacity(self, seconds: float, length: int) -> int:
-        """Return how many tokens run in `seconds`, one row at least: by full micro-batches of `length` tokens a row."""
+        """Time full micro-batches of rows of `length` tokens; return how many tokens, one row or more, run in `seconds`."""
         rows = [[1] * length] * self._full_batch(length)
-        # Of this thread alone: other workers are loaded at the same time, and take the cores from each other.
+        # Only this thread's processor time counts: other workers load at the same time and compete for the cores.
         fastest = min(timeit.repeat(lambda: self.run(rows), timer=time.thread_time, number=1, repeat=3))
         return max(length, int(seconds / fastest * len(rows) * length))
 

@@ -1,4 +1,4 @@
-"""Classify texts: one row a text.
+"""Classify texts; each text makes one row.
 
 ClassificationPipeline.load(Path("runs/intent/export")).predict([{"text": "translate this into French"}])
 """
@@ -32,7 +32,7 @@ SHORTEST_ENTRY = len('{"label": "", "score": 0.0}')
 
 @dataclass(frozen=True)
 class TextInstance:
-    """A text and how many labels its answer lists."""
+    """A text, and the number of labels to list in its answer."""
 
     text: str
     top_k: int
@@ -40,7 +40,7 @@ class TextInstance:
 
 @dataclass(frozen=True)
 class EncodedText(EncodedInstance):
-    """The one row of a text; `truncated` where a part of the text is not in it."""
+    """A text's only row; `truncated` is true if the end of the text is not in it."""
 
     top_k: int
     truncated: bool
@@ -48,7 +48,10 @@ class EncodedText(EncodedInstance):
 
 @dataclass(frozen=True)
 class ClassificationPipeline(Pipeline):
-    """`labels` and `complexity_labels` stand in the order of the logits; the second is empty without that head."""
+    """The pipeline of a classifier.
+
+    `labels` and `complexity_labels` are in the order of the logits; without a complexity head, the second is empty.
+    """
 
     warm_up_lengths: ClassVar[tuple[int, ...]] = (8, 32)
 
@@ -75,7 +78,7 @@ class ClassificationPipeline(Pipeline):
 
     @staticmethod
     def parse(payload: Payload) -> Request[TextInstance]:
-        """Check a text, or several as `instances`. A `top_k` beside `instances` holds for those that have none."""
+        """Check one text, or several as `instances`; a `top_k` beside them is the default for each."""
         fields = {"text": payload} if isinstance(payload, str) else payload
         check_known(fields, ("text", "instances", "top_k"))
         top_k = optional_top_k(fields, DEFAULT_TOP_K)
@@ -114,9 +117,9 @@ class ClassificationPipeline(Pipeline):
 
 
 def rank(logits: NDArray[np.float32], labels: list[str], counts: list[int]) -> Iterator[list[dict[str, Any]]]:
-    """Yield each row's best labels, as many as `counts` says, with scores rounded to six places, best first.
+    """Yield each row's best labels, best first, as many as its count, with scores rounded to six places.
 
-    Labels of equal scores keep their order.
+    Labels with equal scores keep their order.
     """
     probabilities = softmax(logits)
     columns = np.argsort(-probabilities, axis=-1, kind="stable")[:, : max(counts)]

@@ -1,4 +1,4 @@
-"""Answer questions with words of their contexts: one row a window of the context.
+"""Answer questions with words from their contexts; each window of a context makes one row.
 
 QuestionAnsweringPipeline.load(Path("runs/qa/export")).predict([{"question": "Who …?", "context": "…"}])
 """
@@ -40,7 +40,7 @@ HOW_TO_ASK = 'send a JSON object such as {"question": "…", "context": "…"} a
 
 @dataclass(frozen=True)
 class Options:
-    """How many answers are listed, and the no-answer score above which the answer is empty."""
+    """The number of answers to list, and the no-answer score above which the answer is empty."""
 
     top_k: int = DEFAULT_TOP_K
     no_answer_threshold: float | None = None
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True)
 class QuestionInstance:
-    """A question and the context that its answer is looked for in."""
+    """A question, and the context in which to look for its answer."""
 
     question: str
     context: str
@@ -57,7 +57,7 @@ class QuestionInstance:
 
 @dataclass(frozen=True)
 class EncodedQuestion(EncodedInstance):
-    """One row a window; `truncated` where a part of the question or the context is in none of them."""
+    """One row for each window; `truncated` is true if the end of the question or context is in no window."""
 
     windows: list[Window]
     instance: QuestionInstance
@@ -66,14 +66,17 @@ class EncodedQuestion(EncodedInstance):
 
 @dataclass(frozen=True)
 class QuestionAnsweringSettings(HandlerSettings):
-    """`max_windows` bounds the windows of one question: a longer context is cut."""
+    """Add `max_windows`, the limit of windows for one question; a longer context is cut."""
 
     max_windows: int
 
 
 @dataclass(frozen=True)
 class QuestionAnsweringPipeline(Pipeline):
-    """`n_best` spans at most are listed, of `max_answer_tokens` tokens at most; `temperature`: see `best_spans`."""
+    """The pipeline of a question answering model.
+
+    It lists at most `n_best` spans of at most `max_answer_tokens` tokens; `best_spans` explains `temperature`.
+    """
 
     settings_class: ClassVar[type[HandlerSettings]] = QuestionAnsweringSettings
     warm_up_lengths: ClassVar[tuple[int, ...]] = (64, 160)
@@ -92,7 +95,7 @@ class QuestionAnsweringPipeline(Pipeline):
             "tokenizer": WindowTokenizer(read_tokenizer(folder), *lengths),
             "n_best": metadata["n_best"],
             "max_answer_tokens": metadata["max_answer_tokens"],
-            "temperature": metadata.get("temperature", 1.0),  # exports made before it was fitted have none
+            "temperature": metadata.get("temperature", 1.0),  # older exports, made without fitting it, have none
         }
 
     def check_outputs(self, logits: Logits) -> None:
@@ -103,7 +106,7 @@ class QuestionAnsweringPipeline(Pipeline):
     def parse(payload: Payload) -> Request[QuestionInstance]:
         """Check a question on a context, several `questions` on one context, or several `instances`.
 
-        Options beside `instances` hold for those that have none.
+        Options beside `instances` are the defaults of each instance.
         """
         if isinstance(payload, str):
             raise RequestError(400, "wrong_type", f"the body is a bare text, without a question on it: {HOW_TO_ASK}")
@@ -127,11 +130,11 @@ class QuestionAnsweringPipeline(Pipeline):
 
     @property
     def max_context_tokens(self) -> int:
-        """More tokens than `max_windows` windows hold, whatever the question."""
+        """A number of tokens that exceeds what `max_windows` windows hold, whatever the question."""
         return self.tokenizer.max_length + self.max_windows * (self.tokenizer.max_length - self.tokenizer.doc_stride)
 
     def estimate_rows(self, request: Request[QuestionInstance]) -> int:
-        """Return one row an instance, more for contexts so long that tokenizing alone takes its time."""
+        """Count one row for each instance, and more for contexts so long that tokenizing alone takes a while."""
         longest = self.max_context_tokens * CHARACTERS_PER_TOKEN
         window = self.tokenizer.max_length * CHARACTERS_PER_TOKEN
         return sum(1 + min(len(instance.context), longest) // window for instance in request.instances)
@@ -189,7 +192,7 @@ def _options(fields: Mapping[str, Any], default: Options, prefix: str = "") -> O
 
 
 def _ranking(context: str, spans: Sequence[Span], count: int) -> list[dict[str, Any]]:
-    """Return the `count` best answers with scores rounded to six places; the same words at two places are one."""
+    """Return the `count` best answers, scores rounded to six places; the same words are listed only once."""
     ranking: dict[str, dict[str, Any]] = {}
     for span in spans:
         start, end = answer_range(context, span)

@@ -1,4 +1,4 @@
-"""Find the best answers in the logits of a question's windows, the same way in training and in serving."""
+"""Find the best answers in the logits of a question's windows; training and serving share this code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from handlers.text.windows import Window
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-# Joins the characters around it into one; as do the marks of Unicode's categories Mn, Mc and Me with the one before.
+# Character that joins its two neighbors into one. Marks (Unicode's Mn, Mc and Me) join the character before them.
 ZERO_WIDTH_JOINER = "\u200d"
-# Characters that belong to the one before as marks do: the zero width non-joiner, skin tones, and the letters of a
-# flag's region.
+# Other characters that belong to the one before them, as marks do: the zero width non-joiner, skin tones, and the
+# letters of a flag's region.
 ATTACHED = re.compile("[\u200c\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-# Marks that are looked at on one character: the longest emoji, and scripts that stack vowels, have about ten.
+# Limit of marks on one character: the longest emoji, and scripts that stack vowels, have about ten.
 MAX_MARKS = 32
 
 
 @dataclass(frozen=True)
 class Span:
-    """Characters [start, end) of the context, and their probability."""
+    """A candidate answer: characters [start, end) of the context, with their probability."""
 
     start: int
     end: int
@@ -35,9 +35,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Spans:
-    """The best spans, the best first, each range of characters once; empty where the context has no token.
+    """The best spans, best first, each range of characters once; there are none if the context has no token.
 
-    `no_answer_score` is the probability that the context does not answer.
+    `no_answer_score` is the probability that the context does not answer the question.
     """
 
     spans: list[Span]
@@ -55,12 +55,12 @@ def best_spans(
 ) -> Spans:
     """Return the `n_best` spans of at most `max_answer_tokens` context tokens over all windows of one question.
 
-    Probabilities are a softmax over all allowed spans of all windows and no answer, their logits (`all_logits`) divided
-    by `temperature`, which changes no order.
+    Probabilities are a softmax, with `temperature`, over the logits (`all_logits`) of no answer and of all allowed
+    spans in all windows. The temperature does not change the order of the spans.
 
     Args:
-        start_logits, end_logits: of each window, [tokens] or longer: what stands behind its tokens is not read.
-        temperature: above 0; below 1, high probabilities become higher.
+        start_logits, end_logits: for each window, [tokens] or longer; values after the last token are ignored.
+        temperature: above 0; a value below 1 makes high probabilities higher.
     """
     logits, no_answer = all_logits(windows, start_logits, end_logits, max_answer_tokens)
     highest = max([no_answer, *(float(window.max()) for window in logits if window.size)])
@@ -82,11 +82,11 @@ def best_spans(
 def all_logits(
     windows: Sequence[Window], start_logits: Sequence[Floats], end_logits: Sequence[Floats], max_answer_tokens: int
 ) -> tuple[list[Floats], float]:
-    """Return the logits of each window's allowed spans, [tokens, lengths] as by `span_logits`, and that of no answer.
+    """Return the logits of each window's allowed spans, [tokens, lengths] as in `span_logits`, and that of no answer.
 
-    A span's logit is the sum of its start and end logit, that of no answer the sum at the first token, in the window
-    where it is lowest, as in BERT's run_squad. A range of characters counts once: of several spans with the same range,
-    as windows share tokens, all but the highest are -inf.
+    A span's logit is the sum of its start and end logits. The logit of no answer is the sum at the first token, taken
+    from the window where it is lowest, as in BERT's run_squad. Windows share tokens, so several spans may have the same
+    range of characters: all but the highest of them are -inf.
     """
     logits = [
         span_logits(start[_context_part(window)], end[_context_part(window)], max_answer_tokens)
@@ -98,7 +98,7 @@ def all_logits(
 
 
 def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
-    """Return [tokens, lengths] of two [tokens]: at i, n stands the span from token i to i + n; -inf past the end."""
+    """Return [tokens, lengths] from two [tokens]; [i, n] is the span from token i to i + n, -inf past the end."""
     if not len(start):
         return np.empty((0, 0), np.float32)
     longest = min(max_answer_tokens, len(start))
@@ -107,12 +107,12 @@ def span_logits(start: Floats, end: Floats, max_answer_tokens: int) -> Floats:
 
 
 def answer_range(context: str, span: Span) -> tuple[int, int]:
-    """Return where the answer of a span starts and ends: whole characters, with the marks that belong to them."""
+    """Return a span's start and end, widened so that no character is separated from its marks."""
     return grapheme_start(context, span.start), grapheme_end(context, span.end)
 
 
 def grapheme_start(context: str, start: int) -> int:
-    """Return `start` moved before the character that the marks at it belong to, by `MAX_MARKS` at most."""
+    """Return `start`, or if marks stand there, the start of their character, at most `MAX_MARKS` earlier."""
     first = max(start - MAX_MARKS, 0)
     while first < start < len(context) and _belongs(context[start - 1], context[start]):
         start -= 1
@@ -120,9 +120,9 @@ def grapheme_start(context: str, start: int) -> int:
 
 
 def grapheme_end(context: str, end: int) -> int:
-    """Return `end` moved behind the marks that belong to the character before it, `MAX_MARKS` at most.
+    """Return `end` moved past the marks of the character before it, by at most `MAX_MARKS`.
 
-    The tokenizer drops combining marks, so no token's range holds them.
+    The tokenizer drops combining marks, so they are in no token's range.
     """
     last = min(end + MAX_MARKS, len(context))
     while 0 < end < last and _belongs(context[end - 1], context[end]):
@@ -137,7 +137,7 @@ def _belongs(before: str, character: str) -> bool:
 
 
 def _each_range_once(windows: Sequence[Window], logits: Sequence[Floats]) -> list[Floats]:
-    """Return the logits with -inf in place of every span but the highest of its range of characters."""
+    """Return the logits with every span set to -inf except the highest of each range of characters."""
     offsets = np.concatenate([np.array(window.offsets, np.int64).reshape(-1, 2) for window in windows])
     (starts, rows), (ends, columns) = (np.unique(offsets[:, i], return_inverse=True) for i in (0, 1))
     if len(offsets) in (len(starts), len(ends)):
@@ -157,10 +157,10 @@ def _each_range_once(windows: Sequence[Window], logits: Sequence[Floats]) -> lis
 
 
 def _range_numbers(rows: Integers, columns: Integers, logits: Sequence[Floats]) -> Integers:
-    """Return a number for each span of all windows, the same for the same range of characters; [spans].
+    """Return a number for each span of all windows, [spans]; spans with the same range of characters share it.
 
     Args:
-        rows, columns: of each token of all windows, the number of its start and of its end.
+        rows, columns: for each token of all windows, the numbers of its start and of its end.
     """
     nearest = np.full(rows.max() + 1, columns.max())
     np.minimum.at(nearest, rows, columns)

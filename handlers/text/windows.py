@@ -1,6 +1,6 @@
-"""Turn questions and contexts into windows of token ids, the same way in training and in serving.
+"""Turn questions and contexts into windows of token ids; training and serving share this code.
 
-A context that does not fit beside its question becomes several windows, of which two neighbours share `doc_stride`
+A context that does not fit beside its question is split into several windows. Neighboring windows share `doc_stride`
 tokens, as in transformers' run_qa. A question is cut to `max_question_length` tokens.
 """
 
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from handlers.text.tokenization import CHARACTERS_PER_TOKEN
 
-# Characters of a long text that are tokenized at once for each token wanted: more than usual texts have.
+# Characters of a long text to tokenize at once for each token needed; an ordinary token has fewer.
 CHARACTERS_PER_PIECE = 8
 
 Offsets = list[tuple[int, int]]
@@ -22,7 +22,7 @@ Offsets = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text's token ids without special tokens, and the range of characters that each stands for."""
+    """The token ids of a text, without special tokens, and the range of characters that each one covers."""
 
     ids: list[int]
     offsets: Offsets
@@ -30,10 +30,10 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Window:
-    """`ids`: `[CLS] question [SEP] part of the context [SEP]`, without padding.
+    """One row of the model: `ids` is `[CLS] question [SEP] part of the context [SEP]`, without padding.
 
-    `first` is the position in `ids` of the part's first token, `offsets` the characters of the context of each token of
-    the part.
+    `first` is the position in `ids` of the part's first token; `offsets` are the ranges of characters in the context,
+    one for each token of the part.
     """
 
     ids: list[int]
@@ -42,10 +42,10 @@ class Window:
 
 
 class WindowTokenizer:
-    """Tokenizes with a `tokenizer.json` (its text), without stored padding and truncation, and cuts windows.
+    """Tokenize with the content of a `tokenizer.json`, ignoring its padding and truncation, and cut windows.
 
-    Raises `ValueError` where a context could not move on: `max_length` leaves no room for `doc_stride` tokens and one
-    more beside the longest question.
+    Raises `ValueError` if windows could not advance: beside the longest question, `max_length` must leave room for
+    `doc_stride` tokens and one more.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class WindowTokenizer:
             )
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Return the tokens of each text, in order. A text with a lone surrogate raises what the tokenizer raises."""
+        """Return the tokens of each text, in order. The tokenizer raises an error for a text with a lone surrogate."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [Tokens(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def first_tokens(self, text: str, limit: int) -> tuple[Tokens, bool]:
-        """Return the first `limit` tokens of a text, and whether there is more of it.
+        """Return the first `limit` tokens of a text, and whether the text goes on after them.
 
-        A text that is far longer is tokenized in pieces, and not to its end: a megabyte costs little more than the
+        A far longer text is tokenized in pieces and not to its end, so that a megabyte costs little more than the
         tokens that are returned.
         """
         tokens = Tokens([], [])
@@ -83,7 +83,7 @@ class WindowTokenizer:
         while begin < last and len(tokens.ids) <= limit:
             end = min(begin + limit * CHARACTERS_PER_PIECE, last)
             if end < last:
-                end = text.rfind(" ", begin + 1, end) + 1 or end  # no word is torn where there are spaces
+                end = text.rfind(" ", begin + 1, end) + 1 or end  # split at a space, if there is one
             [piece] = self.tokenize([text[begin:end]])
             tokens.ids.extend(piece.ids)
             tokens.offsets.extend((start + begin, stop + begin) for start, stop in piece.offsets)
@@ -91,7 +91,7 @@ class WindowTokenizer:
         return Tokens(tokens.ids[:limit], tokens.offsets[:limit]), len(tokens.ids) > limit or begin < len(text)
 
     def windows(self, question: Tokens, context: Tokens) -> list[Window]:
-        """Return one window or more, which together hold every token of the context."""
+        """Return one or more windows, which together hold every token of the context."""
         head = [*self._prefix, *question.ids[: self.max_question_length], *self._middle]
         room = self.max_length - len(head) - len(self._suffix)
         windows = []
@@ -101,11 +101,11 @@ class WindowTokenizer:
             windows.append(Window(ids, len(head), context.offsets[start:end]))
             if end >= len(context.ids):
                 return windows
-        raise AssertionError  # count does not end
+        raise AssertionError  # count never ends
 
 
 def _special_ids(tokenizer: Tokenizer) -> tuple[list[int], list[int], list[int]]:
-    """Return the special tokens before, between and after the two texts of a pair."""
+    """Return the ids of the special tokens before, between and after the two texts of a pair."""
     probe = tokenizer.encode("a", "a")
     first = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(probe.sequence_ids) if sequence == 1]
