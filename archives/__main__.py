@@ -64,16 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_arguments(serve)
     serve.set_defaults(command=_serve)
 
-    stop = commands.add_parser("stop", help="stop a running server after its requests in flight")
+    stop = commands.add_parser("stop", help="stop a running server once its requests in flight are answered")
     command.add_drain(stop)
     stop.set_defaults(command=_stop)
 
     status = commands.add_parser("status", help="list the running servers")
     status.set_defaults(command=_status)
 
-    logs = commands.add_parser("logs", help="show the logs of a running server, or of its last run")
+    logs = commands.add_parser("logs", help="show the logs of a running server, or those of its last run")
     logs.add_argument("-n", "--lines", type=int, default=20, help="number of lines of each file (default: %(default)s)")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on with the lines that are appended")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing lines as they are appended")
     logs.set_defaults(command=_logs)
 
     token = commands.add_parser("token", help="print the Authorization header for a running server")
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     for one in (build, verify, serve):
         one.add_argument("--store", type=Path, default=store.STORE, help="folder of the archives")
     for one in (serve, stop, status, logs, token, predict, evaluate):
-        one.add_argument("--servers", type=Path, default=record.SERVERS, help="folder of the servers' own files")
+        one.add_argument("--servers", type=Path, default=record.SERVERS, help="folder of the servers' records")
     for one in (stop, logs, token, predict, evaluate):
         one.add_argument("--port", type=int, help="port of the server; needed only when several are running")
     return parser
@@ -188,7 +188,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _client(arguments: argparse.Namespace) -> Iterator[Client]:
-    """Give a client of the running server; an error of its ends the command in one line."""
+    """Yield a client of the running server, and turn its errors into those that end a command in one line."""
     server = record.find(arguments.port, arguments.servers)
     from archives.client import Client
     from archives.client_errors import ClientError

@@ -26,12 +26,12 @@ from handlers.integrity import sha256, write_integrity
 
 MODEL_CONFIGS = Path(__file__).parent.parent / "configs" / "serving" / "models"
 HANDLERS = Path(handlers.__file__).parent
-# File of a run that was skipped by its settings. lightning_modules/skipping.py writes it; neither of the two folders
-# imports the other, so that the name and `why` in it are a contract like those of the exported folder.
+# File that lightning_modules/skipping.py writes for a run that its settings skipped. The two folders do not import each
+# other, so this name and the key `why` in the file are a contract, as the exported folder's files are.
 SKIPPED = "skipped.json"
-# TorchServe's entry for each task of metadata.json.
+# Entry file for TorchServe, by the task in metadata.json.
 ENTRIES = {"text-classification": "text_classification.py", "question-answering": "question_answering.py"}
-# Files of the export that go into the archive beside metadata.json.
+# Exported files that go into the archive beside metadata.json.
 COMMON = ("model_int8.onnx", "model.onnx", "model_fp16.pt2", "tokenizer.json", "golden.json")
 PACKED = {"text-classification": (*COMMON, "labels.json"), "question-answering": COMMON}
 
@@ -57,7 +57,7 @@ def build_archive(name: str, runs_dir: Path, store_dir: Path) -> Path:
 
 
 def build_verified(name: str, runs_dir: Path, store_dir: Path) -> Path:
-    """Write `<store_dir>/<name>.mar` once it is verified, so that a bad archive never takes the place of a good one.
+    """Build and verify an archive, then move it to `<store_dir>/<name>.mar`: a bad one never replaces a good one.
 
     Raises:
         ArchiveError: it cannot be built, or a golden request does not get its answer.
@@ -78,9 +78,9 @@ def trained_names(runs_dir: Path) -> list[str]:
 
 
 def not_skipped(names: Iterable[str], runs_dir: Path) -> Iterator[str]:
-    """Yield the names whose latest run was not skipped, and print of the others why it was.
+    """Yield the names whose latest run was not skipped, and print why each of the others was.
 
-    An export in a skipped run is that of an earlier one. Raises ArchiveError for a record that cannot be read.
+    The export in a skipped run's folder comes from an earlier run. Raises ArchiveError for an unreadable record.
     """
     for name in names:
         why = _why_skipped(name, runs_dir)
@@ -101,7 +101,7 @@ def _why_skipped(name: str, runs_dir: Path) -> str | None:
 
 
 def read_export(export: Path, name: str) -> dict[str, Any]:
-    """Return the export's metadata, once its files agree with it.
+    """Return the export's metadata after checking that its files agree with it.
 
     Raises:
         ArchiveError: a file is missing or damaged, or its task has no handler.
@@ -126,9 +126,9 @@ def read_export(export: Path, name: str) -> dict[str, Any]:
 
 
 def stage_files(export: Path, stage: Path, task: str) -> None:
-    """Copy what goes into the archive beside the entry: the exported files and the handlers as a package."""
+    """Copy the exported files and the handlers, as a package, which go into the archive beside its entry file."""
     shutil.copytree(HANDLERS, stage / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
-    for entry in ENTRIES.values():  # of the package's top only: a pipeline has the name of its entry
+    for entry in ENTRIES.values():  # by path, since a pipeline has the same file name as its entry
         (stage / "handlers" / entry).unlink()
     for file in (*PACKED[task], "metadata.json"):
         shutil.copy(export / file, stage)
@@ -159,20 +159,20 @@ def run_archiver(name: str, metadata: dict[str, Any], stage: Path, temporary: Pa
         check=False,
     )
     if result.returncode:
-        # Below a stack trace: the type of the error, then its message, which may have several lines.
+        # A stack trace ends with the type of the error and its message, which may have several lines.
         raise ArchiveError(f"torch-model-archiver failed: {' '.join(result.stderr.rpartition('Error: ')[2].split())}")
     return out / name
 
 
 def fix_creation_time(manifest: Path, created: str) -> None:
-    """Replace the clock's time by the export's."""
+    """Replace the time of packing with that of the export, so that the same inputs give the same bytes."""
     content = json.loads(manifest.read_text(encoding="utf-8"))
     content["createdOn"] = datetime.fromisoformat(created.replace("Z", "+00:00")).strftime("%d/%m/%Y %H:%M:%S")
     manifest.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_zip(folder: Path, archive: Path) -> None:
-    """Replace `archive` by the files of `folder`, in one step, so that no reader sees half of it."""
+    """Pack the files of `folder`, and replace `archive` in one step, so that nobody reads a partial archive."""
     part = archive.with_suffix(".part")
     with zipfile.ZipFile(part, "w") as mar:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,4 +1,4 @@
-"""Use a served model as a Python object, with retries. It raises the errors of `client_errors`.
+"""Use a served model as a Python object, with retries. Errors are those of `client_errors`.
 
     from archives.client import Client
 
@@ -7,7 +7,7 @@
     with Client(model="qa") as qa:
         qa.answer("Who wrote it?", "The letter was written by Ada.")  # -> "Ada"
 
-It needs `requests` only. Without url and token it finds the server running on this machine and its key.
+It needs only `requests`. Without `url` and `token`, it finds the server on this machine and its key.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from handlers.request import MAX_INSTANCES
 
 Request = str | Mapping[str, Any]
 
-CONNECTIONS = 4  # HTTP requests of a batch that are on their way at once: for several workers
-MAX_BYTES = 50_000  # size of such a request: all on one worker are a few seconds of its time where texts are long
-# Questions in such a request. MAX_BYTES are about as many windows, and those of all connections fit into one batch of a
-# worker.
+CONNECTIONS = 4  # HTTP requests of a batch sent at once, to occupy several workers
+MAX_BYTES = 50_000  # size of each; of long texts, one worker answers all of them in a few seconds
+# Maximum number of questions in each. MAX_BYTES make about as many windows, and the windows of all connections fit into
+# one batch of a worker.
 MAX_QUESTIONS = 32
-BATCH_TIMEOUT = 60.0  # seconds: the parts of a batch wait for each other, and for those of other clients
+BATCH_TIMEOUT = 60.0  # seconds; the parts of a batch wait for one another, and for other clients
 FIRST_WAIT = 0.1  # seconds before the first retry; doubled at each further one
-BUSY_WAIT = 1.0  # seconds more after a 429, doubled too: the worker has a whole batch before it
+BUSY_WAIT = 1.0  # seconds added after a 429, doubled too: the worker is busy with a whole batch
 MAX_JITTER = 0.1  # seconds; keeps many clients from coming back at the same moment
 INSTANCE = re.compile(r"\binstances\[(\d+)\]")
 
 
 class Client:
-    """Asks one served model for predictions.
+    """A client of one served model.
 
     Args:
         url: URL of the inference API, e.g. `http://127.0.0.1:8080`; None for the server running on this machine.
         token: the inference key; None for the key of the server running on this machine.
         model: name of the model; `version` picks one of several served versions.
-        timeout: seconds to wait for a connection, and for an answer; `predict_batch` waits `BATCH_TIMEOUT` at least.
-        retries: how often a request is sent again after a refused or broken connection, a 429 or a 503, with waits
-            that double. Predictions change nothing on the server, so sending one twice does no harm; one that took too
-            long is not sent again, as the server still works on it.
-        servers: folder of the files of this machine's servers.
+        timeout: seconds to wait for a connection, and for an answer; at least `BATCH_TIMEOUT` in `predict_batch`.
+        retries: number of retries after a refused or broken connection, a 429 or a 503; the waits double. Predictions
+            change nothing on the server, so sending one twice does no harm. A request that timed out is not sent again,
+            because the server is still working on it.
+        servers: folder with the records of the servers on this machine.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Client:
         self._endpoint = f"{base.rstrip('/')}/predictions/{path}"
         self._timeout = timeout
         self._session = tokens.local_session() if server else requests.Session()
-        self._session.auth = self._authorized  # a header would give way to one of ~/.netrc
+        self._session.auth = self._authorized  # credentials in ~/.netrc would override a header
         adapter = HTTPAdapter(max_retries=retry_policy(retries), pool_maxsize=32)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -117,7 +117,7 @@ class Client:
         eight HTTP requests are prepared ahead of the answers, so that `requests` may be long.
 
         Raises:
-            BadRequest, Unauthorized, ModelNotFound, Unavailable: of the first request that got no answer.
+            BadRequest, Unauthorized, ModelNotFound, Unavailable: the error of the first request without an answer.
         """
         answers: list[dict[str, Any]] = []
         pending: deque[Future[list[dict[str, Any]]]] = deque()
@@ -131,7 +131,7 @@ class Client:
                         answers += pending.popleft().result()
                 while pending:
                     answers += pending.popleft().result()
-            finally:  # after an error, those that have not begun
+            finally:  # after an error, cancel the requests that have not started
                 for future in pending:
                     future.cancel()
         return answers
@@ -152,7 +152,7 @@ class Client:
             return list(self._post({"instances": instances}, timeout)["predictions"])
         except BadRequest as error:
             if error.status == 413 and len(instances) > 1:
-                # Together they are too much for the model, or their answers for the server.
+                # The instances are too much for the model at once, or their answers for the server.
                 half = len(instances) // 2
                 first = self._post_instances(instances[:half], offset)
                 return first + self._post_instances(instances[half:], offset + half)
@@ -178,12 +178,12 @@ class Client:
 
 
 def retry_policy(retries: int) -> Retry:
-    """Return the policy after a refused or broken connection, a 429 and a 503."""
+    """Return the policy for retries after a refused or broken connection, a 429 or a 503."""
     return _RetryUnlessSlow(total=retries, status_forcelist=[429, 503], allowed_methods=None, raise_on_status=False)
 
 
 class _RetryUnlessSlow(Retry):
-    """Does not repeat a request whose answer did not come within the timeout, and waits longer after a 429."""
+    """A policy that does not repeat a request after its answer timed out, and that waits longer after a 429."""
 
     def increment(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(error := kwargs.get("error"), ReadTimeoutError):
@@ -191,13 +191,13 @@ class _RetryUnlessSlow(Retry):
         return super().increment(*args, **kwargs)
 
     def get_backoff_time(self) -> float:
-        """Return seconds. urllib3's own are 0 before the first retry, so that all clients would come back at once."""
+        """Return seconds. urllib3's own wait is 0 before the first retry, so all clients would come back at once."""
         wait = FIRST_WAIT + (BUSY_WAIT if self.history[-1].status == 429 else 0)
         return min(self.backoff_max, wait * 2.0 ** (len(self.history) - 1) + random.uniform(0, MAX_JITTER))
 
 
 def _access(server: record.Server | None, url: str | None, token: str | None) -> tuple[str, Callable[[], str]]:
-    """Return the URL to ask and a function for the header Authorization, of the local server where none is given."""
+    """Return the URL and a function for the Authorization header; what is not given is the local server's."""
     header = f"Bearer {token.removeprefix('Bearer ')}" if token else None
     if server is None:
         return url or "", lambda: header or ""
@@ -205,7 +205,7 @@ def _access(server: record.Server | None, url: str | None, token: str | None) ->
 
 
 def _local_server(url: str | None, servers: Path) -> record.Server:
-    """Return the server on this machine with this URL, or the one that runs."""
+    """Return the server with this URL that was started on this machine; without a URL, the running one."""
     if url is None:
         try:
             return record.find(servers=servers)
@@ -222,7 +222,7 @@ def _request(request: Request) -> dict[str, Any]:
 
 
 def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yield lists of instances within the limits of one request; an instance above the size limit stands alone."""
+    """Yield lists of instances within the limits of one request; one over the size limit gets its own list."""
     chunk: list[dict[str, Any]] = []
     size = 0
     for instance in instances:
@@ -238,7 +238,7 @@ def _chunks(instances: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]
 
 
 def _counted_from(error: BadRequest, offset: int) -> BadRequest:
-    """Return the error with `instances[i]` counted over the whole batch instead of one HTTP request."""
+    """Return the error with `instances[i]` numbered within the whole batch instead of its HTTP request."""
 
     def shift(text: str) -> str:
         return INSTANCE.sub(lambda match: f"instances[{int(match[1]) + offset}]", text)

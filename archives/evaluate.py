@@ -1,4 +1,4 @@
-"""Evaluate a served model on every row of a file: the quality that callers get.
+"""Evaluate a served model on every row of a file, to measure the quality that callers get.
 
 python -m archives evaluate --model intent --file data/intent/test.csv --label-column intent
 python -m archives evaluate --model qa --file dev-v1.1.json --predictions predictions.json
@@ -29,11 +29,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return the accuracy on labelled texts, or exact match and F1 on questions with answers.
 
-    Rows go out in as few requests as the limits allow. A bad row is an error: training would drop it, but a figure
-    over the other rows would not be the file's.
+    Rows are sent in as few requests as the limits allow. A bad row is an error here, even if training dropped it: a
+    metric over the remaining rows would not be the metric of the file.
 
     Args:
-        predictions: where the answers to questions are written in SQuAD's official format, id -> text.
+        predictions: file for the answers to questions, in SQuAD's official format, id -> text.
 
     Raises:
         ServerError: a file cannot be read or written, or has bad rows.
@@ -60,7 +60,7 @@ def _evaluate_texts(client: Client, rows: Sequence[LabelledRow]) -> dict[str, An
 
 
 def _note_unknown_labels(client: Client, rows: Sequence[LabelledRow]) -> None:
-    """Print how many rows no answer can match: mostly it is another model's file, or another column."""
+    """Print how many rows no answer can match. Usually the file is another model's, or the column is wrong."""
     known = {one["label"] for one in client.predict({"text": rows[0].text, "top_k": sys.maxsize})["top_k"]}
     unknown = [row.label for row in rows if row.label not in known]
     if unknown:

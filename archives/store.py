@@ -1,4 +1,4 @@
-"""Read the model store: a folder of `.mar` files, and what each of them says about itself."""
+"""Read the model store, a folder of `.mar` files, and the names, labels and golden requests in them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ STORE = Path(__file__).parent / "store"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs.
+    """An archive of the store; `golden` holds its `{"request": ..., "response": ...}` pairs.
 
-    `task` is None where the archive is not one of this bundle, `labels` where its model has none.
+    `task` is None if this bundle did not build the archive; `labels` is None if the model has none.
     """
 
     name: str

@@ -20,9 +20,9 @@ TIMEOUT_SECONDS = 300
 
 
 def verify_archive(mar: Path) -> None:
-    """Return once every golden request got its answer from the packed code and model.
+    """Replay every golden request with the packed code and model, and return if each gets its answer.
 
-    The answers are compared by today's rules: an archive of an earlier version of the handlers passes too.
+    The answers are compared by the rules of this version, so that an archive with older handlers can pass too.
 
     Raises:
         ArchiveError: the file is no archive, a packed file is damaged, the handler does not load, or an answer differs.
@@ -34,7 +34,7 @@ def verify_archive(mar: Path) -> None:
         folder = Path(temporary, "model").resolve()
         try:
             with zipfile.ZipFile(mar) as archive:
-                # Python runs bytecode in place of the code beside it, and `check_integrity` skips Python's own.
+                # Python would run packed bytecode instead of the source, and `check_integrity` skips bytecode folders.
                 if bytecode := [name for name in archive.namelist() if "__pycache__" in Path(name).parts]:
                     raise ArchiveError(f"{mar} holds {bytecode[0]}: {again}")
                 archive.extractall(folder)
@@ -50,7 +50,7 @@ def verify_archive(mar: Path) -> None:
 def _replay(mar: Path, folder: Path, answers: Path) -> list[str]:
     """Run the packed handler in a process of its own and return the warnings it logged."""
     packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    # Isolated and without site: nothing of PYTHONPATH, the working folder or this repository can be imported.
+    # Isolated, and without site: nothing from PYTHONPATH, the working folder or this repository can be imported.
     command = [sys.executable, "-I", "-S", "-B", str(REPLAY), str(folder), str(answers), *packages]
     try:
         result = subprocess.run(

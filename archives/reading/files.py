@@ -1,4 +1,4 @@
-"""Open a user's data file by its ending, parse JSON, and say what is wrong with a file or its rows."""
+"""Open a user's data file by its ending, parse JSON, and describe what is wrong with a file or its rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class DataError(Exception):
 
 
 class BadRow(Exception):
-    """Stands in the place of a row that cannot be used; the message says why."""
+    """A row that cannot be used; the message says why. It is yielded or raised in place of the row."""
 
 
 class Checked(Protocol):
-    """A row with its place in the file, and what makes it unusable ("": nothing)."""
+    """A row with its place in the file, and the problem that makes it unusable ("" if there is none)."""
 
     @property
     def place(self) -> str: ...
@@ -50,7 +50,7 @@ def known_ending(path: Path, endings: Collection[str]) -> str:
 
 
 def open_text(path: Path, newline: str | None = None) -> IO[str]:
-    """Open the file as UTF-8 with or without a byte order mark, unpacked if it is gzipped.
+    """Open the file as UTF-8, with or without a byte order mark, and decompress it if it is gzipped.
 
     Bytes that are not UTF-8 become lone surrogates, so that one bad row does not cost the others.
     """
@@ -59,7 +59,7 @@ def open_text(path: Path, newline: str | None = None) -> IO[str]:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open the file's bytes, unpacked if it is gzipped."""
+    """Open the file as bytes, and decompress it if it is gzipped."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
@@ -70,7 +70,7 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 
 def json_content(path: Path) -> Any:
-    """Return what a JSON file holds; None where it holds JSON lines, as the hub's own writer names them."""
+    """Return the content of a JSON file, or None if it holds JSON lines, as files of the hub's own writer do."""
     with open_text(path) as file:
         try:
             return json.load(file)
@@ -82,7 +82,7 @@ def json_content(path: Path) -> Any:
 
 @contextmanager
 def naming(path: Path, ending: str) -> Iterator[None]:
-    """Turn what the reader of a format raises into a `DataError` that names the file."""
+    """Turn the errors of a format's reader into a `DataError` that names the file."""
     try:
         yield
     except (csv.Error, zlib.error, ValueError, OSError, EOFError, RecursionError) as error:
@@ -104,17 +104,17 @@ def require_arrow(path: Path) -> Any:
 
 
 def refusal(path: Path, bad: Sequence[tuple[str, str]], advice: str) -> DataError:
-    """Return the error that lists the first bad rows, each as its place and problem, and counts the others."""
+    """Return an error that lists the first bad rows by place and problem, and counts the others."""
     listed = "; ".join(f"{place}: {problem}" for place, problem in bad[:SHOWN])
     more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
     return DataError(f"{path}: {listed}{more}. {advice}")
 
 
 def all_good(path: Path, rows: Iterator[CheckedRow], rows_are: str = "rows") -> list[CheckedRow]:
-    """Return all rows of a file in which none is bad.
+    """Return all rows of a file, provided that none is bad.
 
     Raises:
-        DataError: there are bad rows, which it lists, or none at all.
+        DataError: there are bad rows, which the message lists, or there are no rows.
     """
     checked = list(rows)
     if bad := [(row.place, row.problem) for row in checked if row.problem]:

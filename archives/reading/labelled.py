@@ -1,4 +1,4 @@
-"""Read labelled texts from a CSV, TSV, JSON, JSONL or Parquet file, gzipped or not; every bad row is named."""
+"""Read labelled texts from a CSV, TSV, JSON, JSONL or Parquet file, gzipped or not, and name every bad row."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RawRows = Iterator[dict[str, Any] | BadRow]  # values by column
 
 
 class LabelledRow(NamedTuple):
-    """A text with its label and, where there is one, its complexity.
+    """A text with its label and, if there is one, its complexity.
 
     Args:
         row: number in the file, from 1; a header does not count.
-        problem: what makes the row unusable, its values are blank then; "": nothing.
+        problem: the reason why the row cannot be used, and its values are blank; "" if it can.
     """
 
     row: int
@@ -35,10 +35,10 @@ class LabelledRow(NamedTuple):
 
 
 def labelled_rows(path: Path, options: ReadOptions) -> Iterator[LabelledRow]:
-    """Yield the rows of a file, the bad ones too, read as its ending says.
+    """Yield all rows of a file, bad ones included; the file's ending decides its format.
 
     Raises:
-        DataError: there is no such file, it is not in its format, or a column is missing.
+        DataError: the file does not exist, does not have the format of its ending, or lacks a column.
     """
     ending = known_ending(path, FORMATS)
 
@@ -80,7 +80,7 @@ def _string(role: str, value: Any) -> str:
         value = value.decode(errors="surrogateescape")
     if isinstance(value, list | tuple | dict):
         raise BadRow(f"{role} is {'an object' if isinstance(value, dict) else 'a list'}: one value is needed")
-    # NaN is how pandas writes a missing number.
+    # pandas writes a missing number as NaN.
     text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
     if not encodable(text):
         raise BadRow("wrong encoding (not UTF-8, or half of a surrogate pair)")
@@ -102,7 +102,7 @@ def _json_line_rows(path: Path, options: ReadOptions) -> RawRows:
 
 
 def _objects(values: Iterable[Any], path: Path, options: ReadOptions) -> RawRows:
-    """Yield values that are objects; only after the last is it known which columns they have."""
+    """Yield the objects, and a `BadRow` for any other value. Columns are checked at the end, once all are known."""
     columns: dict[str, None] = {}
     for value in values:
         if isinstance(value, dict):

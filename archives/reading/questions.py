@@ -1,7 +1,7 @@
 """Read questions with contexts and answers from SQuAD's JSON, or from flat rows of JSON, JSONL or Parquet.
 
-A flat row has `question`, `context` and `answers`, which are `{"text": [...], "answer_start": [...]}` as the hub has
-them, or a list of `{"text", "answer_start"}`. A flat row without `id` is called `row N`, from 1.
+A flat row has `question`, `context` and `answers`, either `{"text": [...], "answer_start": [...]}` as on the hub or a
+list of `{"text", "answer_start"}`. A flat row without `id` is called `row N`, counted from 1.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from archives.reading.files import (
     require_arrow,
 )
 
-RawQuestions = Iterator[tuple[str, Any]]  # place in the file, and what stands there
-# What a question is read for. To be learnt, an answer needs the place where it stands; exact match and F1 need texts.
+RawQuestions = Iterator[tuple[str, Any]]  # place in the file, and the value there
+# Parts that a use of the questions needs: training the answers' starts, exact match and F1 the answers' texts.
 Needs = Literal["starts", "answers", "question"]
-UNKNOWN = -1  # start of an answer whose place in the context is not known
+UNKNOWN = -1  # start of an answer whose place in the context is unknown
 
 
 class Question(NamedTuple):
-    """A question on a context, with its reference answers.
+    """A question about a context, with its reference answers.
 
     Args:
-        place: where it stands: by its id, its number or its way through the nested format.
+        place: the question's place in the file: its id, row number or path in the nested format.
         texts: the reference answers.
-        starts: where each stands in the context, in characters; `UNKNOWN` only where starts are not needed.
+        starts: each answer's start in the context, in characters; `UNKNOWN` only if starts are not needed.
         repaired: whether a start was corrected.
-        problem: what makes the question unusable, its values are blank then; "": nothing.
+        problem: the reason why the question cannot be used, and its values are blank; "" if it can.
     """
 
     place: str
@@ -50,10 +50,10 @@ class Question(NamedTuple):
 
 
 def question_rows(path: Path, needs: Needs) -> Iterator[Question]:
-    """Yield the questions of a file, the bad ones too, read as its ending says.
+    """Yield all questions of a file, bad ones included; the file's ending decides its format.
 
     Raises:
-        DataError: there is no such file, or it is not in its format.
+        DataError: the file does not exist, or does not have the format of its ending.
     """
     ending = known_ending(path, FORMATS)
 
@@ -65,9 +65,9 @@ def question_rows(path: Path, needs: Needs) -> Iterator[Question]:
 
 
 def holds_questions(path: Path) -> bool:
-    """Return whether the file is nested as SQuAD's is, or its first row has a question and a context.
+    """Return whether the file is nested like SQuAD's, or its first row has a question and a context.
 
-    A file that cannot be read gives False; an empty one is taken for what its ending mostly stands for.
+    A file that cannot be read gives False. An empty one gives True if it ends in `.json`, as SQuAD's does.
     """
     try:
         ending = known_ending(path, FORMATS)
@@ -81,12 +81,12 @@ def holds_questions(path: Path) -> bool:
 
 
 def numbered(rows: Iterable[Any]) -> RawQuestions:
-    """Yield flat rows with their place, `row 1` the first."""
+    """Yield flat rows with their places, `row 1` first."""
     return ((f"row {i}", row) for i, row in enumerate(rows, 1))
 
 
 def checked_questions(raw_questions: Iterable[tuple[str, Any]], needs: Needs) -> Iterator[Question]:
-    """Yield a question for each that is there, blank where it cannot be used for what it is needed for."""
+    """Yield a `Question` for each raw one; it is blank, with a problem, if it lacks what is needed."""
     seen: set[str] = set()
     for place, raw in raw_questions:
         name = raw.get("id") if isinstance(raw, dict) else None
@@ -145,7 +145,7 @@ def _encodable(key: str, text: str) -> str:
 
 
 def _answers(raw: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return pairs of text and start as they are in the file, None for a start that is not there."""
+    """Return pairs of text and start as in the file, with None for a missing start."""
     answers = raw.get("answers")
     if answers is None:
         raise BadRow("no answers")
@@ -159,7 +159,7 @@ def _answers(raw: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _transposed(answers: dict[str, Any]) -> list[dict[str, Any]]:
-    """Turn lists of texts and of starts as the hub has them, or one text with its start, into an object an answer."""
+    """Turn the hub's lists of texts and starts, or a single text with its start, into one object per answer."""
     texts, starts = answers.get("text"), answers.get("answer_start")
     if isinstance(texts, str):
         return [answers]
@@ -173,11 +173,12 @@ def _transposed(answers: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _checked_start(context: str, text: str, start: Any, needs: Needs) -> int:
-    """Return `start` where the text stands there, or else the one place where it stands.
+    """Return `start` if the text occurs there, or else the start of its only occurrence.
+
+    Without either, return `UNKNOWN` if starts are not needed.
 
     Raises:
-        BadRow: starts are needed, and this one is missing, or wrong and not to be corrected. Otherwise that gives
-            `UNKNOWN`.
+        BadRow: starts are needed, and this one is missing, or is wrong and cannot be corrected.
     """
     is_whole = isinstance(start, int) and not isinstance(start, bool)
     if needs == "starts" and not is_whole:

@@ -1,4 +1,4 @@
-"""Read the rows of a CSV or TSV file; a row that is broken costs only itself."""
+"""Read the rows of a CSV or TSV file; a broken row does not affect the others."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_FIELD = 2**31 - 1  # characters of a field; Python's own limit refuses long 
 
 
 class Lines:
-    """Iterate over lines so that those since the last `taken.clear()` can be read again.
+    """An iterator over lines that can go back to the second line since the last `taken.clear()`.
 
-    `ended` is true when one more line was asked for than there are.
+    `ended` becomes true when a line is requested after the last one.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -48,7 +48,7 @@ def separated_rows(path: Path, options: ReadOptions, separators: str) -> Iterato
     """Yield the values of each row by column. A row with too many fields, or with an open quote, is bad.
 
     Args:
-        separators: the first of them that finds the columns in the header is taken, or else the first of all.
+        separators: the candidates; the first one that yields the needed columns is used, or else the first of all.
     """
     csv.field_size_limit(MAX_FIELD)
     with open_text(path, newline="") as file:
@@ -69,10 +69,11 @@ def separated_rows(path: Path, options: ReadOptions, separators: str) -> Iterato
 
 
 def _records(lines: Lines, separator: str) -> Iterator[list[str] | BadRow]:
-    """Yield the fields of each record. Where a quote does not close, its line alone is bad: the next are read anew.
+    """Yield the fields of each record. If a quote does not close, only its line is bad; the next lines are read again.
 
-    A quote takes what follows it up to the next one, or to the end. That shows in a line where no separator follows the
-    next one, and with tabs as a field with both a tab and a line break; with commas texts may hold both.
+    An open quote swallows the text up to the next quote, or to the end of the file. It is recognized by a line in which
+    no separator follows that next quote and, in a TSV, by a field with both a tab and a line break. In a CSV, a text
+    may hold both.
     """
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while (fields := _fields(reader, lines, separator)) is not None:
@@ -85,7 +86,7 @@ def _records(lines: Lines, separator: str) -> Iterator[list[str] | BadRow]:
 
 
 def _fields(reader: Iterator[list[str]], lines: Lines, separator: str) -> list[str] | BadRow | None:
-    """Return the fields of the next record, None after the last. What follows a closing quote belongs to its field."""
+    """Return the next record's fields, or None after the last. Text after a closing quote belongs to its field."""
     tsv = separator == "\t"
     rule = " (in a TSV, no quoted text may hold both a tab and a line break)" if tsv else ""
     unclosed = BadRow(f"a quote that does not close{rule}")

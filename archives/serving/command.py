@@ -1,4 +1,4 @@
-"""Serve models from the command line: the options, the lines it prints, and the foreground."""
+"""Serve models from the command line: read the options, print the progress, and stay in the foreground if asked."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: the GPUs, if any")
     parser.add_argument("--workers", default="auto", metavar="auto|N", help="per model; auto: one per core, or per GPU")
     parser.add_argument("--profile", choices=PROFILES, default=DEFAULT_PROFILE, help="batching (default: %(default)s)")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds until every model has to be ready")
-    parser.add_argument("--foreground", action="store_true", help="stay, show the logs, stop on TERM or INT")
+    parser.add_argument("--timeout", type=float, default=120, help="seconds within which every model has to be ready")
+    parser.add_argument("--foreground", action="store_true", help="show the logs until TERM or INT stops the server")
     add_drain(parser)
 
 
@@ -47,10 +47,10 @@ def add_drain(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Start a server; return when it is ready or, in the foreground, when it was stopped.
+    """Start a server, and return when it is ready or, in the foreground, when it has been stopped.
 
     Raises:
-        ServerError: the server cannot start or, in the foreground, ended by itself.
+        ServerError: the server cannot start or, in the foreground, ends by itself.
     """
     from archives.serving.start import start
     from archives.serving.stop import stop
@@ -84,10 +84,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Return the ports, workers and device of the command line, with what it leaves open filled in.
+    """Return the settings that the command line gives, with defaults for the others.
 
     Raises:
-        ServerError: the device is not there, or a port or the number of workers cannot be.
+        ServerError: the device does not exist, or a port or the number of workers is invalid.
     """
     gpus = _gpus(arguments.device)
     port, management_port, metrics_port = _ports(arguments)
@@ -106,7 +106,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def welcome(server: Server, models: Sequence[StoredModel], header: str) -> str:
-    """Return the URLs and a request that is ready to paste; `header` is written as a shell reads it."""
+    """Return the URLs and a `curl` ready to paste; `header` must already be quoted for the shell."""
     request = shlex.quote(json.dumps(models[0].golden[0]["request"], ensure_ascii=False))
     curl = [
         f"curl {server.url}/predictions/{models[0].name}",
@@ -127,7 +127,7 @@ def welcome(server: Server, models: Sequence[StoredModel], header: str) -> str:
 
 
 def _header(server: Server, *, foreground: bool) -> str:
-    """Return the header with the key or, in the foreground, where a container's output is stored, a command for it."""
+    """Return the header with the key; in the foreground, as containers keep output, a command that prints it."""
     from archives.serving import tokens
 
     if not foreground:
@@ -170,7 +170,7 @@ def _workers(workers: str, auto: int) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End on TERM while starting as on Ctrl-C, so that nothing of the server is left behind."""
+    """Treat TERM during the start like Ctrl-C, so that no part of the server is left behind."""
     raise KeyboardInterrupt
 
 
@@ -197,7 +197,7 @@ def _stay(server: Server, process: subprocess.Popen[bytes], stopping: threading.
 
 
 def _print_if_read(line: str) -> None:
-    """Print a line about the end, which comes whether or not anybody reads it: Ctrl-C ends `tee` in `serve | tee`."""
+    """Print a line unless nobody reads the output, as in `serve | tee` after Ctrl-C: the server must stop anyway."""
     try:
         print(line, flush=True)
     except BrokenPipeError:

@@ -15,11 +15,11 @@ from archives.store import StoredModel
 from handlers.golden import golden_mismatch
 
 POLL_SECONDS = 0.1
-TRACEBACK_SECONDS = 0.5  # its lines are logged one by one, after the one that reports the failure
-# Share of the golden requests that must get the expected answer. A worker does not serve an INT8 model that is further
-# from fp32 than at export, but where a processor rounds in another way, it may stand as far on the other side of fp32.
+TRACEBACK_SECONDS = 0.5  # for the traceback, which is logged after the line that reports the failure
+# Share of the golden requests that must get the expected answer. A worker never serves an INT8 model that is further from
+# fp32 than at export; but on a processor that rounds differently, it may be as far from fp32 in the other direction.
 REQUIRED_AGREEMENT = 0.75
-FALLBACK = "serving_fp32_fallback"  # the metric of a worker that serves fp32, of configs/serving/metrics.yaml
+FALLBACK = "serving_fp32_fallback"  # metric in configs/serving/metrics.yaml; 1 for a worker that serves fp32
 
 
 def wait_until_ready(
@@ -29,10 +29,10 @@ def wait_until_ready(
     timeout: float,
     report: Callable[[str], None],
 ) -> None:
-    """Return once every model has answered real predictions; `report` gets a line of each step.
+    """Return once every model has answered its golden requests; `report` gets a line for each step.
 
     Raises:
-        ServerError: a worker failed, which is raised at once with its own words, or `timeout` seconds are over.
+        ServerError: a worker failed (raised at once, with the worker's message), or `timeout` seconds have passed.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -81,7 +81,7 @@ def _workers_ready(session: requests.Session, server: Server, model: StoredModel
     if description is None:
         return False
     if description["minWorkers"] != server.workers:
-        # Worker counts of an archive's own model-config.yaml come before those of the server's configuration.
+        # Worker counts in the archive's model-config.yaml override those of the server's configuration.
         management.scale(session, server, model.name, model.version)
         return False
     return [worker["status"] for worker in description["workers"]] == ["READY"] * server.workers
@@ -90,7 +90,7 @@ def _workers_ready(session: requests.Session, server: Server, model: StoredModel
 def _check_golden(session: requests.Session, server: Server, model: StoredModel) -> tuple[int, int]:
     """Return how many golden requests got the expected answer, and how many were sent.
 
-    They are sent one by one, two per worker or more: idle workers take turns, so each of them answers.
+    They are sent one by one, at least two per worker: idle workers take turns, so each of them answers some.
     """
     count = max(2 * server.workers, len(model.golden))
     pairs = [model.golden[index % len(model.golden)] for index in range(count)]

@@ -1,6 +1,6 @@
-"""Records of the started servers, `runs/servers/<port>/server.json`: which ones run, and where they listen.
+"""Keep a record of each started server, `runs/servers/<port>/server.json`, and find the servers that run.
 
-Standard library only, so that a calling service finds the local server with nothing else installed.
+This module imports the standard library only, so that a service can find the local server without other packages.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ PROCESSES = Path("/proc")  # macOS has none
 class Server:
     """A started TorchServe.
 
-    `pid` is that of its Java process, whose command line names `config`; `host` is the address it listens on; `models`
-    maps each model's name to its version; each has `workers`, which share `gpus`, if any; archives are unpacked in
+    `pid` belongs to its Java process, whose command line names `config`; `host` is the address it listens on; `models`
+    maps names to versions; each model has `workers` workers, which share the `gpus`, if any; archives are unpacked in
     `temporary`.
     """
 
@@ -88,7 +88,7 @@ class Server:
 
 
 def load(folder: Path) -> Server | None:
-    """Read the record in a server's folder; None when there is none, or none that can be read."""
+    """Return the record in a server's folder, or None if it is missing or cannot be read."""
     try:
         record = json.loads((folder / RECORD).read_text())
         record.pop("urls")
@@ -100,7 +100,7 @@ def load(folder: Path) -> Server | None:
 
 
 def remove_files(folder: Path, temporary: Path) -> None:
-    """Remove what is worthless once the server is gone: its record, its keys and its unpacked archives."""
+    """Remove the files that are useless once the server is gone: its record, keys and unpacked archives."""
     (folder / RECORD).unlink(missing_ok=True)
     (folder / KEY_FILE).unlink(missing_ok=True)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -120,8 +120,8 @@ def running(servers: Path = SERVERS) -> list[Server]:
 def is_running(server: Server) -> bool:
     """Return whether the recorded process still runs; another process with its number does not count.
 
-    Its command line tells them apart: the time of its start, as psutil has it, moves with the machine's clock. A
-    process that has ended and that nobody waited for has no command line any more.
+    The command line tells the two apart. psutil's start time would not do, as it moves with the machine's clock. A
+    zombie has no command line any more.
     """
     config = os.fsencode(server.config)
     if not PROCESSES.is_dir():
@@ -137,7 +137,7 @@ def find(port: int | None = None, servers: Path = SERVERS) -> Server:
     """Return the server that answers on `port`; without a port, the only one, or the one on 8080.
 
     Raises:
-        ServerError: none answers, or there are several and the port was left open.
+        ServerError: none answers, or there are several and no port was given.
     """
     answering = [
         server

@@ -1,4 +1,4 @@
-"""Write the config.properties of a server: the bundle's own file, then what differs from server to server."""
+"""Compose the config.properties of a server: the bundle's own file, followed by this server's values."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from archives.store import StoredModel
 SERVING = Path(__file__).parents[2] / "configs" / "serving"
 PROFILES = ("latency", "balanced", "throughput")
 DEFAULT_PROFILE = "balanced"
-# Time that a stop waits for requests in flight. A batch may take 30: a quarter (handlers/entry.py) of responseTimeout
-# (configs/serving/models/).
+# Time that a stop waits for requests in flight, in seconds. A batch may take 30, a quarter (handlers/entry.py) of
+# responseTimeout (configs/serving/models/).
 DRAIN_SECONDS = 40.0
 
 
@@ -23,8 +23,8 @@ DRAIN_SECONDS = 40.0
 class Settings:
     """Addresses, workers and batching of a server.
 
-    `workers` is per model; `profile` is a name of configs/serving/profiles.yaml. TorchServe deals `gpus`, as nvidia-smi
-    numbers them, out to the workers in turns; without, all are on the CPU.
+    `workers` is the number for each model; `profile` is a name in configs/serving/profiles.yaml. TorchServe assigns
+    `gpus`, numbered as by nvidia-smi, to the workers in turn; if there are none, all workers run on the CPU.
     """
 
     store: Path
@@ -45,7 +45,7 @@ def properties(settings: Settings, models: Iterable[StoredModel]) -> str:
         "inference_address": ports.url(settings.host, settings.port),
         "management_address": ports.url(settings.host, settings.management_port),
         "metrics_address": ports.url(settings.host, settings.metrics_port),
-        # It cannot be switched off, and nothing of the bundle uses it.
+        # gRPC cannot be switched off; the bundle does not use it.
         "grpc_inference_address": ports.LOOPBACK,
         "grpc_management_address": ports.LOOPBACK,
         "grpc_inference_port": str(grpc_inference),
@@ -82,7 +82,7 @@ def _escaped(value: str) -> str:
 
 def read_profile(name: str) -> Mapping[str | None, Mapping[str, int]]:
     """Return TorchServe's `batchSize` and `maxBatchDelay` (ms) of each task, by a name of `PROFILES`."""
-    import yaml  # not above: the command line works without it as far as finding the server and its key
+    import yaml  # not at the top: commands that only find the server and its key work without it
 
     content: Mapping[str, Mapping[str | None, Mapping[str, int]]]
     content = yaml.safe_load((SERVING / "profiles.yaml").read_text(encoding="utf-8"))

@@ -18,8 +18,8 @@ from archives.serving.settings import Settings, properties
 from archives.serving.stop import end_tree
 from archives.store import StoredModel
 
-# Bytes of the path of the temporary folder, in which workers listen on Unix sockets `.ts.sock.9000`: the system allows
-# such a socket's path 108 bytes (Linux) or 104.
+# Limit of the temporary folder's path, in bytes. Workers listen on Unix sockets in it (`.ts.sock.9000`), and a socket's
+# path may have 108 bytes on Linux and 104 on other systems.
 MAX_TEMPORARY = 80
 
 
@@ -31,12 +31,12 @@ def start(
     timeout: float = 120,
     report: Callable[[str], None] = print,
 ) -> tuple[Server, subprocess.Popen[bytes]]:
-    """Start a server in a session of its own, and return it once every model has answered real predictions.
+    """Start a server in a session of its own, and return it once every model has answered real requests.
 
     Raises:
-        ServerError: it could not start; nothing of it is left running then.
+        ServerError: the server could not start; none of its processes is left running.
     """
-    # The server runs in this folder, so a relative path would lead elsewhere.
+    # The server's working directory is this folder, so a relative path would not lead to it.
     folder = (servers / str(settings.port)).resolve()
     _require_no_server(record.load(folder))
     _require_free_ports(settings)
@@ -96,7 +96,7 @@ def _require_free_ports(settings: Settings) -> None:
 
 
 def _prepare(folder: Path) -> Path:
-    """Empty the server's folder, but for one generation of logs; return the folder for temporary files."""
+    """Clear the server's folder except for the previous logs, and return the folder for temporary files."""
     logs, previous = folder / "logs", folder / "logs.previous"
     shutil.rmtree(previous, ignore_errors=True)
     if logs.is_dir():
@@ -112,13 +112,13 @@ def _prepare(folder: Path) -> Path:
 
 
 def _launch(command: Sequence[str], folder: Path, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start the process. Without PYTHONPATH, which would come before the code packed in the archive."""
+    """Start the process without PYTHONPATH, which would take precedence over the code packed in the archive."""
     logs = folder / "logs"
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "TS_CONFIG_FILE"}}
     environment |= {"LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
     if (visible := environment.get("CUDA_VISIBLE_DEVICES")) is not None:
-        # TorchServe ends at once where it is anything but numbers. Those of UUIDs are nvidia-smi's, which counts by PCI
-        # bus, where CUDA would count the fastest GPU first.
+        # TorchServe exits at once if this variable holds anything but numbers. UUIDs become nvidia-smi's numbers, which
+        # follow the PCI bus, whereas CUDA by default counts the fastest GPU first.
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus) or "-1"
         if "GPU-" in visible:
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"

@@ -1,4 +1,4 @@
-"""Stop a server once its requests in flight are answered, which TorchServe would drop: `python -m archives stop`."""
+"""Stop a server after the requests in flight, which TorchServe itself would drop: `python -m archives stop`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ END_POLL_SECONDS = 0.05
 
 
 def find_stoppable(port: int | None, servers: Path) -> Server:
-    """Return the server to stop: the one of this port, or the only one. A record without its process counts too.
+    """Return the server to stop: the one on this port, or the only one. A record whose process is gone counts too.
 
     Raises:
-        ServerError: there is none, or several run and the port was left open.
+        ServerError: there is none, or several are running and no port was given.
     """
     candidates = [server for server in record.recorded(servers) if port in {None, server.port}]
     if len(candidates) > 1:
@@ -47,11 +47,12 @@ def stop(server: Server, *, drain: float = DRAIN_SECONDS, report: Callable[[str]
 
 
 def wait_until_idle(server: Server, timeout: float) -> bool:
-    """Wait until no request is queued and no worker works, or the server is gone; return False after `timeout` seconds.
+    """Wait until the server is idle or gone, and return True; return False after `timeout` seconds.
 
-    TorchServe says how many requests are queued, not whether a worker is busy. A worker without work sleeps in one
-    system call, so between two looks neither its processor time nor its count of context switches moves. Models
-    compute, or spin while a GPU does, so a worker with work never looks like that; one that only slept would.
+    TorchServe reports how many requests are queued, but not whether a worker is busy. An idle worker sleeps in one
+    system call, so its processor time and its count of context switches stay the same from one look to the next. A busy
+    one always changes them, since its model computes, or spins while a GPU does; only a handler that merely slept would
+    be taken for idle.
     """
     deadline = time.monotonic() + timeout
     with tokens.local_session() as session:
@@ -66,7 +67,7 @@ def wait_until_idle(server: Server, timeout: float) -> bool:
 
 
 def end_tree(pid: int, timeout: float = 15) -> None:
-    """End a process and everything below it: TERM to the top, KILL for what is left after `timeout` seconds."""
+    """Send TERM to a process, and KILL to those of its tree that still run after `timeout` seconds."""
     try:
         top = psutil.Process(pid)
         tree = [top, *top.children(recursive=True)]
@@ -82,7 +83,7 @@ def end_tree(pid: int, timeout: float = 15) -> None:
 
 
 def is_gone(process: psutil.Process) -> bool:
-    """Return whether a process has ended; one that nobody waited for counts: it holds neither memory nor ports."""
+    """Return whether a process has ended. A zombie counts as ended: it holds neither memory nor ports."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -90,7 +91,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def _has_queue(session: requests.Session, server: Server) -> bool:
-    """Return whether requests wait in the queue of a model, or the server does not say so but still runs."""
+    """Return whether requests are queued for any model, or whether the server is running but does not say."""
     try:
         models = [management.describe(session, server, model, version) for model, version in server.models.items()]
     except (requests.RequestException, ServerError):
@@ -99,7 +100,7 @@ def _has_queue(session: requests.Session, server: Server) -> bool:
 
 
 def _is_computing(server: Server) -> bool:
-    """Return whether a worker has a turn on the processor, or waits for one on a crowded machine."""
+    """Return whether any worker is running on a core, or waiting for one on a crowded machine."""
     with contextlib.suppress(psutil.Error):
         return any(worker.status() == psutil.STATUS_RUNNING for worker in _workers(server))
     return False
