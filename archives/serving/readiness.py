@@ -16,8 +16,8 @@ from handlers.golden import golden_mismatch
 
 POLL_SECONDS = 0.1
 TRACEBACK_SECONDS = 0.5  # for the traceback, which is logged after the line that reports the failure
-# Share of the golden requests that must get the expected answer. A worker never serves an INT8 model that is further from
-# fp32 than at export; but on a processor that rounds differently, it may be as far from fp32 in the other direction.
+# Share of the golden requests that must get the expected answer. A worker never serves an INT8 model that is further
+# from fp32 than at export; but on a processor that rounds differently, it may be as far off in the other direction.
 REQUIRED_AGREEMENT = 0.75
 FALLBACK = "serving_fp32_fallback"  # metric in configs/serving/metrics.yaml; 1 for a worker that serves fp32
 

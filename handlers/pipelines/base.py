@@ -188,7 +188,7 @@ class Pipeline(ABC):
         return answers
 
     def measure_capacity(self, seconds: float, length: int) -> int:
-        """Return how many tokens, one row or more, run in `seconds`, by timing full micro-batches of `length` tokens."""
+        """Return how many tokens, one row or more, run in `seconds`; it times full micro-batches of `length` tokens."""
         rows = [[1] * length] * self._full_batch(length)
         # Only this thread's processor time counts: other workers load at the same time and compete for the cores.
         fastest = min(timeit.repeat(lambda: self.run(rows), timer=time.thread_time, number=1, repeat=3))
