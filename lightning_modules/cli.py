@@ -1,4 +1,4 @@
-"""Define the command line: LightningCLI with a run folder, early stopping, gates and export."""
+"""Define the command line: LightningCLI plus a run folder, early stopping, gates and export."""
 
 import pkgutil
 import re
@@ -29,12 +29,12 @@ from lightning_modules.options import OptionError, explain, one_of, suggestion
 from lightning_modules.settings import Export, Gate, Search
 from lightning_modules.stages import STAGES
 
-# Commands beside `fit`: the module of each, which has a function of its name, and what it does.
+# Commands besides `fit`: each one's module, which has a function of the same name, and its purpose.
 COMMANDS = {
     "train": ("lightning_modules.train", "trains tasks by their names"),
     "distil": ("lightning_modules.distillation.distil", "trains students with and without a teacher"),
-    "tune": ("lightning_modules.tuning.tune", "searches the best settings"),
-    "compare": ("lightning_modules.comparison.compare", "puts finished models side by side"),
+    "tune": ("lightning_modules.tuning.tune", "searches for the best settings"),
+    "compare": ("lightning_modules.comparison.compare", "compares finished models"),
 }
 HELP = "Further commands, each with its own --help: " + "; ".join(
     f"{name} {purpose}" for name, (_, purpose) in COMMANDS.items()
@@ -42,7 +42,7 @@ HELP = "Further commands, each with its own --help: " + "; ".join(
 
 
 class RunConfig(SaveConfigCallback):
-    """Save the whole configuration as `config.yaml` in the run folder, over that of an earlier run."""
+    """Save the whole configuration as `config.yaml` in the run folder, replacing that of an earlier run."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "overwrite": True, "save_to_log_dir": False})
@@ -52,10 +52,10 @@ class RunConfig(SaveConfigCallback):
 
 
 class BundleCLI(LightningCLI):
-    """Train into `<runs_dir>/<name>/` by `fit`, then evaluate, export and hold the gates.
+    """The command line of `fit`: train into `<runs_dir>/<name>/`, evaluate, check the gates, and export.
 
     Raises:
-        OptionError: an option or a key of a YAML file is unknown, or has a value of another type.
+        OptionError: an option or a YAML key is unknown, or its value has the wrong type.
     """
 
     def __init__(self, args: list[str], *, run: bool = True) -> None:
@@ -64,10 +64,10 @@ class BundleCLI(LightningCLI):
                 args=args,
                 run=run,
                 save_config_callback=RunConfig,
-                # The validation before training takes the whole validation part: its metrics begin the curve.
+                # Validate on the whole validation split before training: the curve starts there.
                 trainer_defaults={"num_sanity_val_steps": -1},
                 auto_configure_optimizers=False,
-                # A misspelt option must not be taken for a longer one.
+                # An abbreviated or misspelled option must not stand for a longer one.
                 parser_kwargs={"allow_abbrev": False, "exit_on_error": False, "epilog": HELP},
             )
         except ArgumentError as error:
@@ -85,16 +85,22 @@ class BundleCLI(LightningCLI):
         parser.add_argument("--name", type=str, required=True, help="name of the model, and of its folder in runs_dir")
         parser.add_argument("--runs_dir", type=str, default="runs", help="folder of the run folders")
         parser.add_argument("--enable", type=bool, default=True, help="false: skip the stage, with exit code 0")
-        parser.add_argument("--require_cuda", type=bool, default=False, help="true: skip the stage where there is none")
+        parser.add_argument(
+            "--require_cuda", type=bool, default=False, help="true: skip the stage on a machine without CUDA"
+        )
         parser.add_argument("--mlflow", type=bool, default=False, help="log to MLflow too (MLFLOW_TRACKING_URI)")
         parser.add_argument(
             "--auto_batch_size",
             type=bool,
             default=False,
-            help="run as many rows at a time as fit into memory, and accumulate them to data.batch_size",
+            help="run as many rows at a time as fit into memory, and accumulate gradients up to data.batch_size",
         )
         parser.add_argument(
-            "--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of `distil`: one pair of students for each"
+            "--seeds",
+            type=int,
+            nargs="+",
+            default=[0, 1, 2],
+            help="seeds of `distil`: each trains one pair of students",
         )
         parser.add_class_arguments(Gate, "gate")
         parser.add_class_arguments(Export, "export")
@@ -126,9 +132,9 @@ class BundleCLI(LightningCLI):
             raise UserError("--trainer.logger and --mlflow true: give one of them")
         if settings["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = sys.stdout.isatty()
-        kwargs["callbacks"] = [*(self._initialised("trainer")["callbacks"] or []), *self._callbacks()]
+        kwargs["callbacks"] = [*(self._initialized("trainer")["callbacks"] or []), *self._callbacks()]
         trainer = super().instantiate_trainer(**kwargs)
-        # After the checkpoint of `checkpoint.*`, which keeps the best and is the trainer's first.
+        # Added after the trainer's first checkpoint callback, which has the settings `checkpoint.*` and keeps the best.
         callbacks(trainer).append(LastCheckpoint(Path(trainer.default_root_dir) / "checkpoints"))
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         return trainer
@@ -138,20 +144,20 @@ class BundleCLI(LightningCLI):
         return [*usual, AutoBatchSize(self.datamodule.batch_size)] if self.settings["auto_batch_size"] else usual
 
     def before_fit(self) -> None:
-        self._initialised("gate").refuse_unknown(task_for(type(self.model)).gate_metrics)
+        self._initialized("gate").refuse_unknown(task_for(type(self.model)).gate_metrics)
         checkpoint = self.settings["ckpt_path"]
         if checkpoint and checkpoint not in ("best", "last", "hpc") and not Path(checkpoint).exists():
             raise UserError(f"--ckpt_path {checkpoint}: there is no such checkpoint; the run's own is `last`")
         self.print_notes()
 
     def print_notes(self) -> None:
-        """Print what of the data training cannot read or learn from."""
+        """Print which parts of the data training cannot read or learn from."""
         if self.trainer.is_global_zero:
             for note in self.datamodule.notes():
                 print(f"note: {note}")
 
     def after_fit(self) -> None:
-        """Evaluate, export and hold the gates, on the first process only; exit code 1 when one is missed."""
+        """Evaluate, check the gates and export, in the first process only; exit with code 1 if a gate is missed."""
         if not self.trainer.is_global_zero or self.settings["trainer"]["fast_dev_run"]:
             return
         misses = finish(
@@ -159,8 +165,8 @@ class BundleCLI(LightningCLI):
             self.model,
             self.datamodule,
             name=self.settings["name"],
-            gate=self._initialised("gate"),
-            settings=self._initialised("export"),
+            gate=self._initialized("gate"),
+            settings=self._initialized("export"),
         )
         if not misses:
             skipping.clear(Path(self.trainer.default_root_dir))
@@ -174,7 +180,7 @@ class BundleCLI(LightningCLI):
         """The parsed configuration of the subcommand."""
         return self.config[self.subcommand] if self.subcommand else self.config
 
-    def _initialised(self, key: str) -> Any:
+    def _initialized(self, key: str) -> Any:
         return self._get(self.config_init, key)
 
     def _loggers(self) -> list[Logger]:
@@ -189,14 +195,14 @@ class BundleCLI(LightningCLI):
 
 
 class SettingsCLI(BundleCLI):
-    """Read and check the settings, and make nothing of them; to be used with `run=False`."""
+    """A command line that only parses and checks the settings; use it with `run=False`."""
 
     def instantiate_classes(self) -> None:
-        """Make nothing."""
+        """Instantiate neither model, data nor trainer."""
 
 
 def skipped(settings: Any, stage: str, folder: Path | None = None) -> bool:
-    """Return whether the settings skip the stage; a skip is recorded in `folder`, by default the run's."""
+    """Return whether the settings skip the stage, and record a skip in `folder`, by default the run folder."""
     why = skipping.skip_reason(enable=settings["enable"], require_cuda=settings["require_cuda"])
     if why is not None:
         record_skip(settings, stage, why, folder)
@@ -210,18 +216,18 @@ def record_skip(settings: Any, stage: str, why: str, folder: Path | None = None)
 
 
 def backbone_of(model: Any) -> str:
-    """Return the backbone that a model's settings name; a student without one has its teacher's."""
+    """Return the backbone named in a model's settings, or the teacher's for a student without one."""
     settings: Any = model.init_args if model else {}
     if "teacher" not in settings:
         return str(settings.get("backbone"))
     try:
         return student_backbone(settings.teacher, settings.backbone)
     except UserError:
-        return str(settings.teacher)  # a run that was skipped has no export; the model raises the error again
+        return str(settings.teacher)  # a skipped teacher has no export; the model raises this error again
 
 
 def run_folder(runs_dir: str, name: str) -> str:
-    """Return `<runs_dir>/<name>`; a name is one plain folder name, since the archive and the URL carry it too."""
+    """Return `<runs_dir>/<name>`. The name is restricted, because the archive and the URL contain it too."""
     if name is None:
         raise UserError("--name is missing: give it, or --config with a task's YAML, such as configs/intent.yaml")
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
@@ -239,7 +245,7 @@ def write_config(parser: LightningArgumentParser, config: Any, folder: Path) -> 
 
 
 def best_precision(accelerator: str) -> str:
-    """Return fp16 for CUDA and Apple's MPS, bf16 for a CPU that computes in it, else fp32, as the trainer names them.
+    """Return the trainer's name for fp16 on CUDA and Apple's MPS, bf16 on CPUs that support it, else fp32.
 
     `accelerator` is the trainer's setting; `auto` looks at the machine.
     """
@@ -253,7 +259,7 @@ def best_precision(accelerator: str) -> str:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; an error that a person can mend ends as one line and exit code 2."""
+    """Run the command line. An error that the user can fix ends with one line and exit code 2."""
     args = sys.argv[1:] if args is None else args
     quiet_libraries()
     try:
@@ -276,7 +282,7 @@ def _run(args: list[str]) -> None:
     try:
         if command in COMMANDS:
             module, _ = COMMANDS[command]
-            getattr(import_module(module), command)(args[1:])  # they need this module
+            getattr(import_module(module), command)(args[1:])  # imported here, because those modules import this one
         else:
             BundleCLI(args)
     finally:
@@ -286,7 +292,7 @@ def _run(args: list[str]) -> None:
 
 @rank_zero_only
 def print_times() -> None:
-    """Print how long each stage took, after a training."""
+    """Print how long each stage took, if a model was trained."""
     trained = "training" in STAGES.seconds
     times = STAGES.end()
     if trained:

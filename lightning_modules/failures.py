@@ -1,4 +1,4 @@
-"""Explain in one line what ends a command though the program is right: memory, disk, rights, network and settings."""
+"""Explain in one line the failures that are no bug: memory, disk, permissions, network and settings."""
 
 import errno
 import os
@@ -24,22 +24,23 @@ from lightning_modules.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-# Some writers are not Python's: of safetensors, torch, datasets and SQLite, no error carries the system's number.
+# Messages of writers whose errors carry no errno: safetensors, torch, datasets and SQLite.
 FULL_WORDS = (*map(os.strerror, FULL), "enforce fail at inline_container", "Not enough disk space", "disk is full")
-MEMORY_WORDS = ("MPS backend out of memory", "ALLOC_FAILED", "Failed to allocate memory")  # of RuntimeErrors
+MEMORY_WORDS = ("MPS backend out of memory", "ALLOC_FAILED", "Failed to allocate memory")  # in RuntimeErrors
 SETTINGS = (UserError, MisconfigurationException, ArgumentError)
 NETWORK = (ConnectionError, socket.gaierror, URLError, requests.RequestException)
 HUB = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
-NETWORK_PACKAGES = ("httpx", "httpx2", "httpcore", "urllib3")  # the hub's client has been another from year to year
-SCARCE = 10**9  # bytes
+# The hub's HTTP client has changed from version to version; it has been one of these.
+NETWORK_PACKAGES = ("httpx", "httpx2", "httpcore", "urllib3")
+SCARCE = 10**9  # bytes of free space, below which a usual folder is listed
 RESUME = "Finished epochs are saved: fit goes on with --ckpt_path last, distil and tune with the same command"
 
 
 def find_mendable(error: BaseException) -> str | None:
-    """Return one line for what a person can mend: what, where, and what to do; None for an error of the program.
+    """Return one line for an error that the user can fix: what, where, and what to do. Return None for a bug.
 
-    The argument parser wraps what constructors raise, and libraries wrap what the system does, so all exceptions count
-    that this one was raised from. A full disk or memory comes before what others made of it.
+    The argument parser wraps the errors of constructors, and libraries wrap those of the system, so the whole chain of
+    causes is searched. A full disk or memory takes precedence over the errors that it led to.
     """
     chain = list(_chain(error))
     for explain in (_memory, _disk, _setting, _refused, _network):
@@ -50,9 +51,9 @@ def find_mendable(error: BaseException) -> str | None:
 
 
 def quiet_libraries() -> None:
-    """Leave the explanation to the command's one line: the hub repeats every attempt, TensorBoard's thread its stack.
+    """Silence what repeats the command's one line: the hub's log of attempts, and stack traces of TensorBoard's thread.
 
-    What fails in a thread is raised again in the main one, at the next use of the writer.
+    An error in that thread is raised again in the main thread, at the next use of the writer.
     """
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
@@ -99,7 +100,7 @@ def _setting(error: BaseException) -> str | None:
 
 def _refused(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
-        return f"{error.filename}: {error.strerror}. Correct who may write there, or give another folder"
+        return f"{error.filename}: {error.strerror}. Change the permissions, or give another folder"
     return None
 
 
@@ -108,8 +109,8 @@ def _network(error: BaseException) -> str | None:
     if not known or isinstance(error, BrokenPipeError):
         return None
     try:
-        place = f" at {error.request.url}"  # type: ignore[attr-defined]  # of those that have it
-    except (AttributeError, RuntimeError):  # httpx raises the latter where there was no request
+        place = f" at {error.request.url}"  # type: ignore[attr-defined]  # some have no request
+    except (AttributeError, RuntimeError):  # httpx raises RuntimeError if there was no request
         place = ""
     return (
         f"the network failed{place}: {_detail(error, type(error).__name__)}. Try again, or do without the hub: "
@@ -126,7 +127,7 @@ def _detail(error: BaseException, otherwise: str) -> str:
 
 
 def _places(name: str | None) -> list[Path]:
-    """Return the folder of the file that could not be written, or the usual ones that have little room."""
+    """Return the folder of the file that could not be written, or the usual folders with little free space."""
     if name:
         return [next(folder for folder in Path(name).absolute().parents if folder.exists())]
     usual = [Path.cwd(), Path(datasets.config.HF_DATASETS_CACHE), Path(tempfile.gettempdir())]

@@ -1,4 +1,4 @@
-"""Finish a training: evaluate the best checkpoint, export it, compare the forms, report, and hold the gates."""
+"""Finish a training: evaluate and export the best checkpoint, compare the forms, report, and check the gates."""
 
 import resource
 import shutil
@@ -36,7 +36,7 @@ def task_for(model_class: type[FineTuner]) -> type[Task]:
 
 
 def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export) -> list[str]:
-    """Write `report/` and, when every gate holds, `export/` in the run folder; return the missed gates' sentences."""
+    """Write `report/` and, if every gate is met, `export/` in the run folder; return a sentence for each miss."""
     staged, missed = evaluate(trainer, model, data, name=name, gate=gate, settings=settings)
     target = staged.with_name("export")
     if missed:
@@ -50,9 +50,9 @@ def finish(trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Ga
 def evaluate(
     trainer: Trainer, model: FineTuner, data: Any, *, name: str, gate: Gate, settings: Export
 ) -> tuple[Path, list[str]]:
-    """Write `report/` in the run folder, and the whole export beside it under the name of unfinished work.
+    """Write `report/` in the run folder, and the complete export beside it as `export.partial`.
 
-    Returns the folder of that export, and the missed gates' sentences.
+    Returns the folder of that export, and a sentence for each missed gate.
     """
     STAGES.begin("evaluation")
     folder = Path(trainer.default_root_dir)
@@ -61,7 +61,7 @@ def evaluate(
     task = task_for(type(model))(model, data)
     outputs = torch_outputs(task.network, task.rows)
     if not all(np.isfinite(row).all() for values in outputs.values() for row in values):
-        raise UserError("training diverged: the model answers no numbers; lower --model.learning_rate")
+        raise UserError("training diverged: the model's outputs are not numbers; lower --model.learning_rate")
     task.calibrate(partial(torch_outputs, task.network))
 
     STAGES.begin("export")
@@ -95,10 +95,10 @@ def evaluate(
 
 
 def load_best(trainer: Trainer, model: FineTuner) -> None:
-    """Put the best checkpoint's weights into the model."""
+    """Load the weights of the best checkpoint into the model."""
     path = best_checkpoint(trainer).best_model_path
     if not path:
-        raise UserError("no best checkpoint was saved: training has to reach a validation first")
+        raise UserError("no best checkpoint was saved: training must run until its first validation")
     if not Path(path).is_file():
         raise UserError(f"the best checkpoint {path} is not there any more: put it back, or train anew")
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
@@ -106,14 +106,14 @@ def load_best(trainer: Trainer, model: FineTuner) -> None:
 
 
 def best_checkpoint(trainer: Trainer) -> ModelCheckpoint:
-    """Return the callback that saves the best checkpoint; another saves the last."""
+    """Return the callback that saves the best checkpoint; a second callback saves the last one."""
     return next(c for c in callbacks(trainer) if isinstance(c, ModelCheckpoint) and c.monitor)
 
 
 def profile(trainer: Trainer) -> dict[str, Any]:
-    """Return the speed of training, its padding, and the process' peak of memory."""
+    """Return the speed of the training, its padding, and the peak memory of the process."""
     gigabyte = 1 << 30
-    # Linux counts in kilobytes, macOS in bytes.
+    # Linux reports kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     metrics = {**callback_of(trainer, Throughput).metrics, "peak_memory_gb": round(resident / gigabyte, 2)}
@@ -133,7 +133,7 @@ def callbacks(trainer: Trainer) -> list[Callback]:
 
 
 def training_settings(trainer: Trainer, model: FineTuner) -> dict[str, Any]:
-    """Return the model's settings and size, and where and how it was trained."""
+    """Return the model's settings and size, and the device, precision and epochs of its training."""
     return {
         "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
         "precision": str(trainer.precision),
@@ -144,6 +144,6 @@ def training_settings(trainer: Trainer, model: FineTuner) -> dict[str, Any]:
 
 
 def publish(staged: Path, target: Path) -> None:
-    """Replace the exported folder of an earlier run."""
+    """Move the finished export into place, replacing that of an earlier run."""
     shutil.rmtree(target, ignore_errors=True)
     staged.rename(target)

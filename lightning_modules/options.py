@@ -1,7 +1,7 @@
-"""Say in one sentence what is wrong with an option or a key of a YAML file, with the nearest right one.
+"""Explain in one sentence what is wrong with an option or a YAML key, and suggest the nearest valid one.
 
-jsonargparse reports an error as a tree of all it has tried: the keys that it followed ("Parser key"), the classes that
-it found there ("Problem with given class_path"), and what failed in each.
+jsonargparse reports an error as a tree of everything it tried: the keys that it followed ("Parser key"), the classes
+at those keys ("Problem with given class_path"), and the failure in each.
 """
 
 import pkgutil
@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_modules.errors import UserError
 
-RENAMED = {"least_steps": "min_steps_per_epoch"}  # of data
+RENAMED = {"least_steps": "min_steps_per_epoch"}  # keys of `data` in earlier versions
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -27,13 +27,13 @@ TYPES = {
 
 
 class OptionError(UserError):
-    """An option or a key is unknown, or has a value of another type."""
+    """An option or a key is unknown, or its value has the wrong type."""
 
 
 def explain(error: Exception, options: Collection[str]) -> str:
-    """Return the sentence; `options` names all options outside model and data, such as `trainer.max_epochs`.
+    """Return the sentence; `options` has the names of all options but the model's and the data's.
 
-    A `UserError` that a constructor or a link raised is returned as it is.
+    If a constructor or a link raised a `UserError`, its message is returned unchanged.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -48,7 +48,7 @@ def explain(error: Exception, options: Collection[str]) -> str:
 
 
 def suggestion(name: str, others: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the most similar of the other names, or "" where none is similar."""
+    """Return `; did you mean …?` with the most similar of the other names, or "" if none is similar."""
     others = list(others)
     group, _, key = name.rpartition(".")
     nearest = [other for other in others if key in RENAMED and other == f"{group}.{RENAMED[key]}"]
@@ -62,7 +62,7 @@ def one_of(names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _unrecognised(match: re.Match[str], options: Collection[str]) -> str:
+def _unrecognized(match: re.Match[str], options: Collection[str]) -> str:
     name = match[1].partition("=")[0]
     if not name.startswith("--"):
         return f"{match[1]!r} is no option: options begin with --, and a list of values follows its option"
@@ -91,7 +91,7 @@ def _unknown_key(match: re.Match[str], options: Collection[str]) -> str:
 def _wrong_value(match: re.Match[str], options: Collection[str]) -> str:
     *_, innermost = re.split(r'(?=Parser key ")', match.string)
     kinds = re.findall(r"^( *(?:- )?)Expected an? (.+?)(?:\. Got value: .*)?$", innermost, re.MULTILINE)
-    # A line that is indented less says that the whole model or data might have been null.
+    # A less indented line only says that the whole model or data could have been null.
     wanted = list(dict.fromkeys(word for indent, kind in kinds if indent == kinds[0][0] for word in _in_words(kind)))
     value = re.search(r"(?:Got|Given) value: (.*)$", innermost, re.MULTILINE)
     return f"--{_dotted(match.string)}{f' is {value[1]!r}' if value else ''}: give {one_of(wanted)}"
@@ -101,9 +101,9 @@ def _wrong_class(match: re.Match[str], options: Collection[str]) -> str:
     return f"--{_dotted(match.string)}: the class {match[1]!r} cannot be used: {match[2]}"
 
 
-# The first pattern that the message has tells which sentence it becomes.
+# The first pattern that matches the message decides which sentence explains it.
 SENTENCES: dict[str, Callable[[re.Match[str], Collection[str]], str]] = {
-    r"unrecognized arguments: (\S+)": _unrecognised,
+    r"unrecognized arguments: (\S+)": _unrecognized,
     r"argument (\S+): expected": _without_value,
     r"File does not exist: '(.+)'": _missing_file,
     r"(?:Group '([^']+)'[^\n]*)?[oO]ption '([^']+)'": _unknown_key,

@@ -1,4 +1,4 @@
-"""Define the settings of a task's YAML that are neither the model's, the data's nor the trainer's."""
+"""Define the settings of a task's YAML that belong to neither the model, the data nor the trainer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from lightning_modules.errors import UserError
 if TYPE_CHECKING:
     from optuna import Trial
 
-# Forms of a trained model, as metadata.json, the reports and MLflow name them: torch's weights, and two ONNX files.
+# Names, in metadata.json, the reports and MLflow, of a trained model's forms: torch weights and two ONNX files.
 FORMS = ("torch", "fp32", "int8")
 Value = int | float | str | bool | None
 
@@ -57,21 +57,21 @@ class Gate:
 
 
 def _missed(name: str, reached: float, required: float) -> str:
-    # As many digits as it takes to tell the two numbers apart, four at least.
+    # Show enough digits to tell the two numbers apart, at least four.
     digits = next((d for d in range(4, 17) if f"{reached:.{d}f}" != f"{required:.{d}f}"), 17)
     return f"{name} {reached:.{digits}f} is {required - reached:.{digits}f} below the required {required:.{digits}f}"
 
 
 @dataclass(frozen=True)
 class Export:
-    """Set how the trained model becomes ONNX, and how close its exported forms have to be to torch.
+    """Settings of the export to ONNX, and of how close the exported forms must be to torch.
 
     Args:
         version: version of the model, as TorchServe names it.
         opset: ONNX operator set.
         check_rows: highest number of test rows on which the ONNX forms are compared with torch.
-        max_logit_difference: largest difference of an fp32 ONNX logit from torch's; more fails the export.
-        max_accuracy_loss: largest loss of INT8 against torch, as a share of the rows (0.01: one point); more fails it.
+        max_logit_difference: largest difference of an fp32 ONNX logit from torch's; a larger one fails the export.
+        max_accuracy_loss: largest loss of INT8 against torch, as a share of rows (0.01: one point); more fails it.
         max_f1_loss: the same for the F1 of question answering.
         min_agreement: share of the rows on which INT8 must give torch's label; less fails the export.
     """
@@ -91,7 +91,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included: integers where both are; `log`: uniform in the logarithm."""
+    """A range from `low` to `high` inclusive, of integers if both are; with `log`, uniform in the logarithm."""
 
     low: int | float
     high: int | float
@@ -121,7 +121,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choices:
-    """A list of values to choose one from."""
+    """A list of values, of which a trial takes one."""
 
     choices: list[Value]
 
@@ -141,12 +141,12 @@ class Choices:
 
 @dataclass(frozen=True)
 class Search:
-    """Set what `tune` searches, and how.
+    """Settings of the search by `tune`.
 
     Args:
         space: for an option's dotted name, such as `model.learning_rate`: `low` and `high` (and `log`), or `choices`.
-        startup_trials: number of trials drawn at random before the sampler (TPE) models the finished ones, and before
-            any trial is pruned.
+        startup_trials: number of random trials before the sampler (TPE) learns from the finished ones, and before any
+            trial is pruned.
         seed: seed of the sampler.
     """
 

@@ -1,4 +1,4 @@
-"""Train a task by its name, or the default tasks one after another.
+"""Train one or more tasks by name, or else the default tasks, one after another.
 
 python -m lightning_modules train [TASK …] [--name NAME] [options of fit]
 """
@@ -18,20 +18,20 @@ from lightning_modules.options import suggestion
 from lightning_modules.stages import Stages
 
 CONFIGS = Path("configs")
-# Tasks that are trained where none is named, and what each has to reach on its generated test set.
+# Tasks to train if none is named, each with its options, such as the metric it must reach on its generated test set.
 DEFAULT_TASKS = {"intent": ["--gate.accuracy=0.88"], "student": ["--seeds=0"], "qa": ["--gate.f1=0.5"]}
 HELP = f"""usage: python -m lightning_modules train [TASK …] [--name NAME] [options of fit]
 
-Train, evaluate and export the task of configs/<TASK>.yaml into runs/<NAME> (NAME is TASK where it is not given).
-Without TASK: {", ".join(DEFAULT_TASKS)}, each with the accuracy it has to reach on its generated data.
-A task whose model is a student is trained by `distil`, any other by `fit`, which list their options: fit --help."""
+Train, evaluate and export the task of configs/<TASK>.yaml into runs/<NAME> (by default, NAME is TASK).
+Without TASK: {", ".join(DEFAULT_TASKS)}, each with the metric it has to reach on its generated data.
+A task whose model is a student is trained by `distil`, any other by `fit`; fit --help lists the options."""
 
 
 def commands(arguments: Sequence[str]) -> list[list[str]]:
-    """Return the command that trains each task, `fit` or `distil` with its arguments.
+    """Return the command that trains each task: `fit` or `distil`, with its arguments.
 
     Raises:
-        UserError: a task has no file, or one name is to be that of several models.
+        UserError: a task has no file, or `--name` is given with several tasks.
     """
     tasks = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
     options = list(arguments[len(tasks) :])
@@ -53,14 +53,14 @@ def _command(task: str) -> str:
 
 
 def known_tasks() -> list[str]:
-    """Return the names of the tasks in `configs`; other files there are laid over a task's."""
+    """Return the names of the tasks in `configs`; files without a `name` are overlays for a task."""
     return sorted(path.stem for path in CONFIGS.glob("*.yaml") if "\nname:" in f"\n{path.read_text(encoding='utf-8')}")
 
 
 def run_all(runs: Sequence[Sequence[str]]) -> None:
-    """Run the commands one after another and print how long each took; one that fails ends all with its exit code.
+    """Run the commands in order and print how long each took; stop at the first failure, with its exit code.
 
-    Each has a process of its own: a training on several devices starts the command of its process again for each.
+    Each runs in its own process, because a training on several devices starts its process's command again for each.
     """
     stages = Stages()
     for run in runs:
@@ -75,13 +75,13 @@ def run_all(runs: Sequence[Sequence[str]]) -> None:
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
     while process.poll() is None:
-        with suppress(KeyboardInterrupt):  # the process has it too, and ends as a training does
+        with suppress(KeyboardInterrupt):  # the child gets the signal too, and ends by itself
             process.wait()
     return process.returncode
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Run the command with its arguments; exit code 2 where a task or a name is wrong."""
+    """Run the command `train`; exit with code 2 if a task or a name is wrong."""
     if arguments[:1] in (["--help"], ["-h"]):
         print(HELP)
         return

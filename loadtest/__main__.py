@@ -1,4 +1,4 @@
-"""Load-test a served model: send requests, check every answer, and hold the result against limits.
+"""Load-test a served model: send requests, check every answer, and compare the result with limits.
 
     python -m loadtest --model intent --users 64 --duration 30 --p99 200
     python -m loadtest --model intent --rate 300 --texts texts.txt
@@ -6,14 +6,14 @@
     python -m loadtest --model qa --texts dev-v1.1.json.gz --shape soak --max-growth 50
     python -m loadtest --model intent --url http://host:8080 --token KEY
 
-With --users Locust's users wait for each answer before they ask again (a closed loop). With --rate requests arrive by
-chance, answered or not, and latency counts from when each was to be sent (an open loop): a server that stalls keeps no
-request from coming. Shapes: steady; stairs, up to the load in five steps; spike, three times the load for a fifth of
-the time; soak, steady for an hour.
+With --users, Locust's users wait for each answer before they ask again (a closed loop). With --rate, requests arrive
+at random times, whether or not earlier ones were answered, and latency counts from the time each was due (an open
+loop), so that a stalling server does not slow the arrivals down. Shapes: steady; stairs, up to the load in five steps;
+spike, three times the load for a fifth of the time; soak, steady for an hour.
 
-The folder runs/reports/<model> gets report.html, summary.json, timeline.csv and requests.csv.gz. Exit codes: 0 all
-limits hold, 1 a limit was missed, 2 there was no result, 3 the load generator was itself too slow to measure the
-server. Users of several machines, with the same options everywhere:
+The results are report.html, summary.json, timeline.csv and requests.csv.gz in runs/reports/<model>. Exit codes: 0 all
+limits hold, 1 a limit was missed, 2 there was no result, 3 the load generator itself was too slow to measure the
+server. To run users on several machines, give the same options on each:
 
     python -m loadtest --model intent --url URL --token KEY --users 500 --master --expect-workers 2
     python -m loadtest --model intent --url URL --token KEY --users 500 --worker --master-host MASTER   # twice
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from loadtest.thresholds import Summary
 
 SOAK_SECONDS = 3600
-# Share of the asked rate below which the server, not the rate, was the limit.
+# Share of the requested rate; a server that answers fewer was saturated.
 REACHED = 0.9
 
 

@@ -1,4 +1,4 @@
-"""Measures the load generator's processor time and schedule lag: they tell if metrics are the server's or its own."""
+"""Measure the load generator's processor time and lag, which tell if a result shows the server or the generator."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from loadtest.confidence import surely_above
 from loadtest.recording import Recording
 
-# Share of one core that the generator's busiest process may take: beyond it requests wait for each other to be sent.
+# Share of a core that the generator's busiest process may use. Beyond it, requests wait for one another to be sent.
 BUSY = 0.9
-# Lag that 1 % of the requests may exceed: a share of the p99 latency, or these seconds where they are more. Any process
-# of a shared machine waits some milliseconds for a core now and then.
+# Lag that 1 % of the requests may exceed: this share of the p99 latency, or these seconds if they are more. On a shared
+# machine, any process waits a few milliseconds for a core now and then.
 LAG_SHARE = 0.1
 LAG_SECONDS = 0.01
 # Share of the median latency that the mean lag of a closed loop may reach. Locust handles the answers of a batch one
@@ -24,16 +24,16 @@ CLOSED_LAG_SHARE = 0.5
 
 
 def busy(cores: float) -> str | None:
-    """Return what is wrong if a process of the generator took so many cores, None if nothing is."""
+    """Return a problem if a process of the generator used too much of a core, or None."""
     return f"a process of the load generator was busy for {cores:.0%} of the time" if cores > BUSY else None
 
 
 @dataclass(frozen=True)
 class LoadGenerator:
-    """Processor seconds a second of each process (`cores`), and seconds behind schedule at random times (`lag`).
+    """Each process's processor seconds per second (`cores`), and seconds behind schedule at random times (`lag`).
 
-    In the open loop the lag is how late each request was sent: Poisson arrivals see what is the case on average over
-    time (PASTA). In the `closed` loop it is how much too late a process woke up from short sleeps.
+    In the open loop, the lag is how late each request was sent: Poisson arrivals see time averages (PASTA). In the
+    `closed` loop, it is how late a process woke up from short sleeps.
     """
 
     cores: Sequence[float]
@@ -78,7 +78,7 @@ class LoadGenerator:
 
 @dataclass(frozen=True)
 class Run:
-    """The requests of a run and the load generator that sent them; `origin` is its beginning, seconds since 1970."""
+    """The requests of a run, and the load generator that sent them; `origin` is its start in seconds since 1970."""
 
     recording: Recording
     generator: LoadGenerator
@@ -86,7 +86,7 @@ class Run:
 
 
 class Meter:
-    """Measures the processor time of this process from now on, until it is stopped."""
+    """A meter of this process's processor time, from its creation until `stop`."""
 
     def __init__(self) -> None:
         self._wall, self._processor = time.perf_counter(), _processor()
@@ -96,14 +96,14 @@ class Meter:
         self._stopped = self.cores()
 
     def cores(self) -> float:
-        """Return processor seconds a second."""
+        """Return the processor seconds used per second."""
         if self._stopped is not None:
             return self._stopped
         return (_processor() - self._processor) / max(time.perf_counter() - self._wall, 1e-9)
 
 
 def together(generators: Sequence[LoadGenerator]) -> LoadGenerator:
-    """Return the generator that several processes are together."""
+    """Combine the generators of several processes into one."""
     lag = np.concatenate([generator.lag for generator in generators])
     cores = [cores for generator in generators for cores in generator.cores]
     return LoadGenerator(cores, lag, any(generator.closed for generator in generators))

@@ -1,7 +1,7 @@
-"""Sends requests in an open loop: they arrive by chance (Poisson) at a rate, whether or not earlier ones were answered.
+"""Send requests in an open loop: at random times (Poisson) with a given rate, whether or not earlier ones are answered.
 
-Latency counts from when a request was to be sent. A server that stalls for a second is then seen by all the requests
-of that second, as its users would see it; a closed loop would send none of them ("coordinated omission").
+Latency counts from the time a request was due. If a server stalls for a second, all requests of that second show it,
+as real users would notice; a closed loop would not have sent them ("coordinated omission").
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from loadtest.workload import Workload
 
 WARM_UP_SECONDS = 1.0
 START_SECONDS = 3.0
-# Connections opened before the first request; more are opened when all of them wait for an answer.
+# Connections opened before the first request; others are opened whenever all of them wait for an answer.
 CONNECTIONS = 16
-# Different answers to remember as right or wrong.
+# Number of distinct answers whose check is cached.
 MAX_REMEMBERED = 65536
 
 
 def run(workload: Workload, processes: int = 1, seed: int = 0) -> Run:
-    """Send from processes of their own, each an equal part of the rate: together they are Poisson again.
+    """Send from several processes, each at an equal part of the rate; their sum is a Poisson process again.
 
     The requests of a short warm-up are not recorded.
 
     Raises:
-        LoadTestError: the server takes no connection.
+        LoadTestError: the server accepts no connection.
     """
     part = replace(workload, stages=[Stage(stage.seconds, stage.load / processes) for stage in workload.stages])
-    # They begin together, when all have started.
+    # All processes begin at the same time, once each of them has started.
     begin = time.time() + WARM_UP_SECONDS + START_SECONDS * (processes > 1)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         try:
             sending = [pool.submit(_in_this_process, part, (seed, number), begin) for number in range(processes)]
             runs = [one.result() for one in sending]
         except BaseException:
-            for child in active_children():  # the pool would wait until they have sent all
+            for child in active_children():  # otherwise the pool would wait until they have sent everything
                 child.terminate()
             raise
     shifted = [one.recording.shifted(one.origin - runs[0].origin) for one in runs]
@@ -82,7 +82,7 @@ async def _send(workload: Workload, rng: np.random.Generator, begin: float) -> R
 
 
 class Sender:
-    """Keeps connections and hands each request to an idle one."""
+    """A pool of connections that sends each request over an idle one."""
 
     def __init__(self, workload: Workload) -> None:
         self.recorder = Recorder()
@@ -95,18 +95,18 @@ class Sender:
         self._begin = 0.0
 
     async def connect(self) -> None:
-        """Open the first connections; raise LoadTestError where the server takes none."""
+        """Open the first connections. Raises LoadTestError if the server accepts none."""
         try:
             self._idle = [await self._connected() for _ in range(CONNECTIONS)]
         except OSError as error:
             raise LoadTestError(f"{self._workload.target.url} takes no connection: {error}") from error
 
     async def send(self, times: np.ndarray, models: np.ndarray, picks: np.ndarray, begin: float) -> None:
-        """Send at `begin` (of perf_counter) and `times` after it; return when all are answered or given up."""
+        """Send requests `times` after `begin` (by perf_counter); return when all are answered or given up."""
         self._begin, meter = begin, Meter()
         self._watch()
         for due, model, pick in zip((begin + times).tolist(), models.tolist(), picks.tolist(), strict=True):
-            # Behind time too, answers have to be read.
+            # Even when late, yield to the event loop, so that answers are read.
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             self._take(Exchange(due, model, int(pick * len(self._requests[model]))))
         self.cores = meter.cores()
@@ -145,7 +145,7 @@ class Sender:
         channel.ask(exchange, self._requests[exchange.model][exchange.sample])
 
     async def _hand_to_new(self, exchange: Exchange) -> None:
-        # On its way from here on: that a server is slow to take connections is no lag of the generator.
+        # The request counts as sent from here: a server's delay in accepting connections is no lag of the generator.
         exchange.sent = time.perf_counter()
         try:
             channel = await asyncio.wait_for(self._connected(), self._workload.timeout)
@@ -173,7 +173,7 @@ class Sender:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request with the times when it was to be sent and was, by perf_counter."""
+    """A request with the times when it was due and when it was sent, by perf_counter."""
 
     due: float
     model: int
@@ -182,7 +182,7 @@ class Exchange:
 
 
 class Channel(Connection):
-    """A connection that waits for the answer to `exchange`, or is idle."""
+    """A connection that is waiting for the answer to `exchange`, or is idle."""
 
     def __init__(self, sender: Sender) -> None:
         self.exchange: Exchange | None = None
@@ -218,7 +218,7 @@ class Channel(Connection):
 
 
 def _allow_connections() -> None:
-    """Raise the limit of open files: behind a slow server many requests wait, each on a connection of its own."""
+    """Raise the limit of open files: with a slow server, many requests wait, each on its own connection."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 

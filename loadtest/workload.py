@@ -1,6 +1,6 @@
-"""Describes the workload of a load test: what is sent to which models, and how much of it over time.
+"""Describe the workload of a load test: the requests to each model, and the load over time.
 
-It is written to a file, so that every process that sends reads the same.
+The workload is written to a file, so that all sending processes read the same one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from loadtest.target import Target
 
 @dataclass(frozen=True)
 class RequestSet:
-    """Requests to one model with the expected answers; `labels` None: any label will do."""
+    """Requests to one model with the expected answers; if `labels` is None, any label is accepted."""
 
     target: Target
     model: str
@@ -32,9 +32,9 @@ class RequestSet:
 
 @dataclass(frozen=True)
 class Workload:
-    """Requests to several models of one server, each with its share of all requests, and the load over time.
+    """Requests to several models of one server, the share of each model, and the load over time.
 
-    A request fails that is not answered within `timeout` seconds.
+    A request that is not answered within `timeout` seconds fails.
     """
 
     sets: Sequence[RequestSet]
@@ -55,7 +55,7 @@ class Workload:
         return sum(stage.seconds for stage in self.stages)
 
     def write(self, path: Path) -> None:
-        """Write the workload with the server's key: `path` has to be in a private folder."""
+        """Write the workload with the server's key: `path` must be in a private folder."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod

@@ -154,7 +154,7 @@ def _answers(raw: dict[str, Any]) -> list[tuple[str, Any]]:
     if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
         raise BadRow("answers are not objects with text and answer_start")
     if raw.get("is_impossible") or not answers:
-        raise BadRow("no answer: a span cannot be learnt from it")
+        raise BadRow("no answer: a span cannot be learned from it")
     return [(_text(answer, "text"), answer.get("answer_start")) for answer in answers]
 
 

@@ -1,4 +1,4 @@
-"""Hold what all data modules share: where rows come from, how they are split, and the tokenizer."""
+"""The base of the data modules: the sources of rows, their splits, and the tokenizer."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -16,23 +16,23 @@ from lightning_modules.pretrained import EMBEDDED, load_tokenizer_json
 
 
 class SplitData(LightningDataModule, ABC):
-    """Rows for training, validation and test, from a user's files, from the hub or from a generator.
+    """Base class of the data modules: training, validation and test rows from files, the hub or a generator.
 
     Args:
-        train_file: training rows, gzipped or not; null: `dataset`, or else generated data.
-        val_file: validation rows; null: the split of `dataset`, or else a share of the training rows.
-        test_file: test rows; null: the same.
+        train_file: file of training rows, gzipped or not; null: use `dataset`, or else generated data.
+        val_file: file of validation rows; null: the split of `dataset`, or else a share of the training rows.
+        test_file: file of test rows; null: the split of `dataset`, or else a share of the training rows.
         dataset: a hub name such as `stanfordnlp/sst2` or `squad`, or a local folder in hub layout, in place of the
             training file.
-        val_share: share of the training rows that become the missing validation split.
-        test_share: the same for the missing test split.
+        val_share: share of the training rows that becomes a missing validation split.
+        test_share: share of the training rows that becomes a missing test split.
         bad_rows: `error` names rows that cannot be used; `drop` drops and counts them.
-        backbone: whose tokenizer to use; linked from the model.
+        backbone: name of the backbone whose tokenizer to use; linked from the model.
         max_length: tokens that the model reads at once, special tokens included.
         batch_size: rows of a training batch on each device.
-        min_steps_per_epoch: of the optimiser; so few rows that they make fewer are gone through several times in one
-            epoch.
-        seed: of the splits.
+        min_steps_per_epoch: smallest number of optimizer steps in an epoch; if the rows make fewer, each epoch
+            passes over them several times.
+        seed: seed of the splits.
     """
 
     synthetic: Any
@@ -74,27 +74,27 @@ class SplitData(LightningDataModule, ABC):
 
     @abstractmethod
     def read_generated(self, split: str, path: Path) -> Split:
-        """Read a file of the generator."""
+        """Read a file that the generator wrote."""
 
     @abstractmethod
     def read_hub(self, name: str) -> dict[str, Split]:
-        """Read those splits that a hub data set has."""
+        """Read the splits that a hub data set has."""
 
     @abstractmethod
     def split_off(self, split: Split, share: float) -> tuple[Split, Split]:
-        """Cut a share of the rows off: return what remains, with all counts, and what was taken."""
+        """Split off a share of the rows; return the remaining rows, with all counts, and those taken."""
 
     @abstractmethod
     def checked(self, split: str, splits: dict[str, Split]) -> Split:
-        """Return the split as it is used, after a look at all three."""
+        """Return a split, checked against the others in `splits` and ready to use."""
 
     @abstractmethod
     def tokenise(self, split: Split) -> Dataset:
-        """Turn a split into rows of tokens, cached on disk by content."""
+        """Turn a split into rows of token ids, cached on disk by content."""
 
     @cached_property
     def splits(self) -> dict[str, Split]:
-        """Training, validation and test rows, checked."""
+        """The checked rows for training, validation and test."""
         splits = with_missing_splits(self._read(), self.shares, self.split_off)
         return {split: self.checked(split, splits) for split in SPLITS}
 
@@ -104,7 +104,7 @@ class SplitData(LightningDataModule, ABC):
 
     @cached_property
     def tokenised(self) -> dict[str, Dataset]:
-        """Tokens of each split, see `tokenise`."""
+        """The tokens of each split, see `tokenise`."""
         return {name: self.tokenise(split) for name, split in self.splits.items()}
 
     def setup(self, stage: str | None = None) -> None:
@@ -129,7 +129,7 @@ def data_module(settings: Any) -> Any:
     """Build a data module without a model and a trainer.
 
     Args:
-        settings: `class_path` and `init_args`, as a configuration has them under `data`.
+        settings: `class_path` and `init_args`, as under `data` in a configuration.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningDataModule, "data")

@@ -1,4 +1,4 @@
-"""Labelled texts as a Lightning data module: read, checked, split, tokenised once and cached, batched by length."""
+"""Provide labelled texts to Lightning: read, check, split, tokenize once and cache, and batch by length."""
 
 from collections import Counter
 from functools import cached_property
@@ -25,9 +25,9 @@ from lightning_modules.synthetic.texts import SyntheticTexts
 
 
 class ClassificationData(SplitData):
-    """Texts with a label each, from CSV, TSV, JSON, JSONL or Parquet files, from the hub or from a generator.
+    """A data module of labelled texts, from CSV, TSV, JSON, JSONL or Parquet files, the hub or a generator.
 
-    Missing splits are stratified by label; rows whose texts differ by case and spacing at most stay together.
+    Missing splits are stratified by label; rows whose texts differ at most in case and spacing stay together.
 
     Args:
         text_column: name of the column with the text; generated files have columns of their own.
@@ -69,7 +69,7 @@ class ClassificationData(SplitData):
 
     @cached_property
     def complexity_labels(self) -> tuple[str, ...]:
-        """Complexity levels: low, medium, high first, in that order; then any others, sorted. Empty: no column."""
+        """The complexity levels: low, medium and high first, then any others, sorted; empty without a column."""
         levels = set(self.splits["train"].rows["complexity"][:]) - {""}
         if self.options.complexity_column and not levels:
             raise UserError(
@@ -81,7 +81,7 @@ class ClassificationData(SplitData):
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:
-        """The tokenizer as served: training and serving share it."""
+        """The tokenizer that serving uses too."""
         return TextTokenizer(self.tokenizer_json, self.max_length)
 
     def train_dataloader(self) -> DataLoader:
@@ -91,18 +91,18 @@ class ClassificationData(SplitData):
 
     def val_dataloader(self) -> DataLoader:
         rows = self.tokenised["val"]
-        # Batches of similar lengths have a third of the padding; the metrics do not depend on the order.
+        # Batching by length cuts the padding to a third; the metrics do not depend on the order.
         order = np.argsort([len(ids) for ids in rows["input_ids"][:]], kind="stable")
         return DataLoader(rows.select(order), self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
     def notes(self) -> list[str]:
-        """Return sentences about what limits the texts that training reads."""
+        """Return a sentence if texts are cut, or an empty list."""
         rows = self.tokenised["train"]
         cut = sum(rows["truncated"][:])
         return [f"{cut} of {len(rows)} training texts are cut to data.max_length {self.max_length} tokens"] * bool(cut)
 
     def summary(self) -> dict[str, Any]:
-        """Return for the report, of each split: its file, rows, those cut or dropped, those trained on as well."""
+        """Return, for the report, each split's file and its numbers of rows, all, cut, dropped and also in training."""
         trained = set(map(fold, self.splits["train"].rows["text"][:]))
         return {
             name: {
@@ -129,7 +129,7 @@ class ClassificationData(SplitData):
         return split_off(split, share, self.seed)
 
     def checked(self, split: str, splits: dict[str, Split]) -> Split:
-        """Refuse, or drop, labels that do not occur in training: the model could not answer them."""
+        """Refuse, or drop, rows with labels that do not occur in training, since the model cannot predict them."""
         rows, problems = splits[split].rows, {}
         for column in ("label", "complexity"):
             known = {*splits["train"].rows[column][:], ""}
@@ -141,7 +141,7 @@ class ClassificationData(SplitData):
         return without_bad(splits[split], problems, self.bad_rows, lambda i: f"row {rows[i]['row']}")
 
     def tokenise(self, split: Split) -> Dataset:
-        """Return `input_ids`, `truncated`, `target`, `complexity_target`, and the number of each `row`."""
+        """Return rows of `input_ids`, `truncated`, `target`, `complexity_target` and the number of the `row`."""
         label_ids = {label: i for i, label in enumerate(self.labels)}
         level_ids = {level: i for i, level in enumerate(self.complexity_labels)}
 
@@ -161,9 +161,9 @@ class ClassificationData(SplitData):
 
 
 def split_off(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Cut a `share` of every label's texts off, shuffled by `seed`; the last of them stays in training.
+    """Split off a `share` of each label's texts, shuffled by `seed`; at least one text of each stays in training.
 
-    All rows of a text, whatever its case and spacing, go together; with several labels, it is the rarest's.
+    Rows of a text stay together, whatever its case and spacing; one with several labels counts for the rarest.
     """
     generator = np.random.default_rng(seed)
     texts, labels = numbered(map(fold, split.rows["text"])), numbered(split.rows["label"])
@@ -184,7 +184,7 @@ def split_off(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
     """Turn rows into `input_ids`, `attention_mask` [rows, longest], `labels`, `complexity`, `row` [rows], all int64.
 
-    `row` is the row's number in its split, by which to find what else is known of it.
+    `row` is the row's number in its split, which leads back to its text and label.
     """
     ids, mask = pad([row["input_ids"] for row in rows])
     return {

@@ -1,4 +1,4 @@
-"""Questions on contexts as a Lightning data module: read, checked, split by article, made into windows, cached."""
+"""Provide questions on contexts to Lightning: read, check, split by article, cut into windows, and cache."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,23 +24,23 @@ from lightning_modules.synthetic.questions import SyntheticQuestions
 
 
 class QuestionData(SplitData):
-    """Questions with a context and reference answers each, from files, from the hub or from the generator.
+    """A data module of questions, each with a context and reference answers, from files, the hub or the generator.
 
-    Files are SQuAD's JSON, or JSON, JSONL or Parquet with question, context and answers. Missing splits are whole
-    articles.
+    Files are SQuAD's JSON, or JSON, JSONL or Parquet with question, context and answers. Missing splits consist of
+    whole articles.
 
     Args:
         synthetic: the generator's settings.
-        max_train_examples: questions used for training, chosen by `seed`; null: all.
-        max_val_examples: the same for validation.
-        max_test_examples: the same for the test.
+        max_train_examples: number of questions used for training, chosen by `seed`; null: all.
+        max_val_examples: number of questions used for validation.
+        max_test_examples: number of questions used for the test.
         max_length: tokens of a window, special tokens included.
-        doc_stride: tokens that two neighbouring windows share.
+        doc_stride: tokens that two neighboring windows share.
         max_question_length: tokens a question is cut to.
-        max_answer_tokens: tokens of the longest answer.
-        n_best: answers kept in decoding.
-        batch_size: windows of a training batch on each device; twice as many in validation, where only a question that
-            alone has more makes a larger batch.
+        max_answer_tokens: length of the longest answer to consider, in tokens.
+        n_best: number of candidate answers that decoding keeps.
+        batch_size: windows of a training batch on each device; validation takes twice as many, or more if a single
+            question has more.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class QuestionData(SplitData):
 
     @cached_property
     def tokenizer(self) -> WindowTokenizer:
-        """The tokenizer as served: training and serving share it."""
+        """The tokenizer that serving uses too."""
         try:
             return WindowTokenizer(self.tokenizer_json, self.max_length, self.doc_stride, self.max_question_length)
         except ValueError as error:
@@ -86,7 +86,7 @@ class QuestionData(SplitData):
         return DataLoader(whole, batch_size=1, collate_fn=merge, pin_memory=on_cuda())
 
     def answers(self, batch: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Iterator[tuple[str, list[str]]]:
-        """Yield the best answer to each whole question of a validation batch, with its references."""
+        """Yield the best answer and the references of each question in a validation batch."""
         start, end = (logits[name].float().cpu().numpy() for name in ("start_logits", "end_logits"))
         questions = batch["question"].cpu().numpy()
         for question in np.unique(questions):
@@ -102,12 +102,11 @@ class QuestionData(SplitData):
         end_logits: Sequence[Floats],
         temperature: float = 1.0,
     ) -> tuple[str, Spans]:
-        """Return the best answer's text ("" where there is none), and all spans.
+        """Return the text of the best answer ("" if there is none), and all spans.
 
         Args:
             split: `val` or `test`.
-            start_logits: of each window, [tokens].
-            end_logits: the same.
+            start_logits, end_logits: for each window, [tokens].
         """
         spans = best_spans(
             self.windows(split, question),
@@ -130,11 +129,11 @@ class QuestionData(SplitData):
 
     @cached_property
     def windows_of(self) -> dict[str, list[range]]:
-        """Rows of `tokenised` that each question of validation and test has."""
+        """The rows of `tokenised` that belong to each question, for validation and test."""
         return {split: question_ranges(self.tokenised[split]) for split in ("val", "test")}
 
     def notes(self) -> list[str]:
-        """Return sentences about what limits the answers that training can teach."""
+        """Return a sentence for each kind of answer that training cannot teach."""
         windows = self.tokenised["train"]
         first, last = np.asarray(windows["start"]), np.asarray(windows["end"])
         asked = np.asarray(windows["question"])
@@ -142,13 +141,13 @@ class QuestionData(SplitData):
         long = np.unique(asked[last - first >= self.max_answer_tokens])
         answerable = sum(bool(answers["text"]) for answers in self.splits["train"].rows["answers"])
         notes = {
-            f"are longer than data.max_answer_tokens {self.max_answer_tokens}, and never given": len(long),
-            "stand whole in no window, and are learnt as none: raise data.doc_stride": answerable - len(held),
+            f"are longer than data.max_answer_tokens {self.max_answer_tokens}, and are never returned": len(long),
+            "fit whole into no window, and are learned as no answer: raise data.doc_stride": answerable - len(held),
         }
         return [f"{count} of {answerable} training answers {what}" for what, count in notes.items() if count]
 
     def summary(self) -> dict[str, Any]:
-        """Return for the report, of each split: its file, questions, windows, and what was repaired or dropped."""
+        """Return, for the report, each split's file and its numbers of questions, windows, repairs and drops."""
         return {
             name: {
                 "file": questions.path.name,
@@ -161,7 +160,7 @@ class QuestionData(SplitData):
         }
 
     def read_file(self, split: str, path: Path) -> Split:
-        # Exact match and F1 do not need the place of a reference.
+        # Exact match and F1 need only the texts of the references, not their places.
         return read_questions(path, self.bad_rows, check_starts=split == "train")
 
     def read_generated(self, split: str, path: Path) -> Split:
@@ -189,7 +188,7 @@ class QuestionData(SplitData):
 
 
 class WholeQuestions(TorchDataset[list[dict[str, Any]]]):
-    """Give batches of similar lengths, of at most `max_windows` or of one question that has more: none is parted."""
+    """A data set of batches of similar lengths, each of whole questions: `max_windows` windows, or one question."""
 
     def __init__(self, windows: Dataset, max_windows: int) -> None:
         self.windows = windows
@@ -203,7 +202,7 @@ class WholeQuestions(TorchDataset[list[dict[str, Any]]]):
 
 
 def whole_batches(questions: Sequence[range], lengths: Sequence[int], max_rows: int) -> list[list[int]]:
-    """Return row numbers in batches of at most `max_rows`, in which questions with rows of similar lengths join."""
+    """Return batches of row numbers, at most `max_rows` each, that join questions with rows of similar lengths."""
     batches: list[list[int]] = []
     for rows in sorted(questions, key=lambda rows: max(lengths[i] for i in rows)):
         if batches and len(batches[-1]) + len(rows) <= max_rows:
@@ -219,7 +218,7 @@ def collate_batch(items: list[list[dict[str, Any]]], max_length: int) -> dict[st
 
 
 def question_ranges(windows: Dataset) -> list[range]:
-    """Return the rows of each question, whose windows stand together."""
+    """Return the rows of each question; the windows of a question are adjacent."""
     counts = np.bincount(np.asarray(windows["question"]))
     ends = np.cumsum(counts)
     return [range(end - count, end) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
@@ -230,10 +229,10 @@ def window_lengths(windows: Dataset) -> list[int]:
 
 
 def split_off(questions: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Cut a `share` of the questions off, by articles shuffled by `seed`: no context stands on both sides.
+    """Split off a `share` of the questions by articles, shuffled by `seed`; no context is on both sides.
 
-    Articles with a context in common go together. Where they are so large, or so few, that this gives less than half
-    the share or more than twice of it, contexts are dealt out instead.
+    Articles that have a context in common stay together. If they are so large, or so few, that this gives less than
+    half or more than twice the share, the questions are split by contexts instead.
     """
     contexts = questions.rows["context"][:]
     if len(set(contexts)) < 2:

@@ -1,4 +1,4 @@
-"""Load trained models back: an exported folder of this project, or a transformers checkpoint of a classifier."""
+"""Load trained models: an exported folder of this project, or a transformers checkpoint of a classifier."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from lightning_modules.text_files import read_json, write_json
 
 
 class PretrainedClassifier(Network):
-    """Wraps a transformers model for sequence classification as a network of this project, in eval mode."""
+    """A transformers model for sequence classification, wrapped as a network of this project, in eval mode."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Checkpoint:
         network: returns `logits` [rows, labels] in the order of `labels`.
         labels: names of the classes.
         tokenizer_json: the text of its `tokenizer.json`.
-        settings: JSON of what else the logits depend on, beside the weights.
+        settings: JSON of everything besides the weights that the logits depend on.
     """
 
     name: str
@@ -68,11 +68,11 @@ def load_checkpoint(name: str, role: str = "model") -> Checkpoint:
     """Load a run (`runs/intent`), an exported folder, a local folder in hub layout, or a hub repository.
 
     Args:
-        name: of the model.
-        role: the model's part, as error messages name it.
+        name: a path, or the repository's name on the hub.
+        role: what error messages call the model, such as teacher.
 
     Raises:
-        UserError: there is no trained classifier of this name.
+        UserError: there is no trained classifier with this name.
     """
     folder = _find_export(name, role)
     checkpoint = _from_hub_layout(name, role) if folder is None else _from_export(name, folder, role)
@@ -92,7 +92,7 @@ def student_backbone(teacher: str, backbone: str | None) -> str:
 
 
 def export_checkpoint(checkpoint: Checkpoint, folder: Path, max_length: int) -> Path:
-    """Return the exported folder of a checkpoint; one in hub layout is exported into `folder` at every call.
+    """Return the exported folder of a checkpoint; one in hub layout is exported into `folder` by each call.
 
     Such an export holds what a comparison needs: both ONNX forms, weights, tokenizer, labels and metadata.
     """
@@ -120,17 +120,17 @@ def export_checkpoint(checkpoint: Checkpoint, folder: Path, max_length: int) -> 
 
 
 def limited_length(network: Network, max_length: int) -> int:
-    """Return `max_length` tokens, or fewer if the network has fewer positions."""
+    """Return `max_length`, or the number of the network's positions if that is smaller."""
     return min(max_length, getattr(network.encoder.config, "max_position_embeddings", max_length))
 
 
 def _find_export(name: str, role: str) -> Path | None:
-    """Return the exported folder, or None for a checkpoint in hub layout; refuse a run that has no export yet."""
+    """Return the exported folder, or None for a checkpoint in hub layout. Raises `UserError` for a run without one."""
     path = Path(name).expanduser()
     folder = export_folder(path)
     if folder is not None or (path / "config.json").is_file():
         return folder
-    # A hub name has one slash as well; runs/ is where this project's own models are.
+    # `runs/intent` looks like a hub name, but runs/ has this project's own models.
     if path.is_dir() or name.startswith(("runs/", ".", "/", "~")):
         raise UserError(f"the {role} {name} has no exported model: train it first, make train TASK={path.name}")
     return None
@@ -159,7 +159,7 @@ def _from_hub_layout(name: str, role: str) -> Checkpoint:
 
 
 def export_folder(run: Path) -> Path | None:
-    """Return `<run>/export`, or the folder itself if it is an exported one, or None if there is neither."""
+    """Return `<run>/export`, or the folder itself if it is an exported one, or None if neither exists."""
     return next((folder for folder in (run / "export", run) if (folder / "metadata.json").is_file()), None)
 
 

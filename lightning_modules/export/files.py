@@ -1,4 +1,4 @@
-"""Write a trained model as files that need neither Lightning nor a training framework.
+"""Write a trained model as files that can be served without Lightning and without this training code.
 
 The folder `runs/<name>/export/` is the contract between training and serving: model.onnx, model_int8.onnx,
 model_fp16.pt2, tokenizer.json, golden.json, metadata.json, hf/ for `from_pretrained`, and the task's own files
@@ -30,7 +30,7 @@ from lightning_modules.text_files import write_json
 FP32, INT8 = FP32_FILE, MODEL_FILE
 FILES = {"fp32": FP32, "int8": INT8}  # file of each form that a CPU serves
 LIBRARIES = ("torch", "lightning", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
-# Names of special tokens in transformers, and in vocabularies like BERT's and like RoBERTa's.
+# Special tokens by their names in transformers, as BERT-like and RoBERTa-like vocabularies spell them.
 SPECIAL_TOKENS = {
     "pad_token": ("[PAD]", "<pad>"),
     "unk_token": ("[UNK]", "<unk>"),
@@ -41,7 +41,7 @@ SPECIAL_TOKENS = {
 
 
 class _Outputs(nn.Module):
-    """Return the network's outputs as a tuple, as an ONNX graph does."""
+    """A wrapper that returns the network's outputs as a tuple, as an ONNX graph does."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -61,10 +61,10 @@ def write_model(folder: Path, network: Network, tokenizer_json: str, *, max_leng
 
 
 def write_onnx(network: Network, path: Path, opset: int) -> None:
-    """Write fp32 ONNX with free row and token counts; its outputs are named as the network's."""
+    """Write fp32 ONNX with free numbers of rows and tokens; its outputs have the network's names."""
     attention = network.encoder.config._attn_implementation
     network.encoder.set_attn_implementation("eager")
-    # Two tensors: one tensor passed twice would become one input.
+    # Two separate tensors, because one tensor passed twice would become a single input.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
     rows, tokens = torch.export.Dim("rows", min=1), torch.export.Dim("tokens", min=2)
     with warnings.catch_warnings():
@@ -85,13 +85,13 @@ def write_onnx(network: Network, path: Path, opset: int) -> None:
 
 
 def write_fp16(network: Network, path: Path) -> None:
-    """Write a torch.export program in half precision, with free row and token counts; it returns the network's dict."""
+    """Write a torch.export program in half precision, with free numbers of rows and tokens, that returns a dict."""
     half = _halved(network)
     if half.encoder._supports_sdpa:  # a GPU has fused kernels for it
         half.encoder.set_attn_implementation("sdpa")
-    # Two rows: the exporter would keep a single one as the only count.
+    # Two rows, because the exporter would fix the number of rows at 1 if it saw a single one.
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
-    # The exporter itself finds the number of positions of the backbone.
+    # The exporter derives the limit of tokens from the backbone's positions.
     free = {0: torch.export.Dim("rows", min=1), 1: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
         program = torch.export.export(half, (ids, mask), dynamic_shapes=(free, free))
@@ -101,7 +101,7 @@ def write_fp16(network: Network, path: Path) -> None:
 
 
 def _halved(network: Network) -> Network:
-    """Return a copy with fp16 weights; computed buffers stay fp32, as rounded frequencies would turn positions."""
+    """Return a copy with fp16 weights. Computed buffers stay fp32: rounded frequencies would distort positions."""
     half = copy.deepcopy(network).half()
     weights = network.state_dict()
     for name, values in network.named_buffers():
@@ -135,7 +135,7 @@ def write_hf(network: Network, tokenizer_json: str, folder: Path, *, max_length:
 
 
 def plain_tokenizer(tokenizer_json: str) -> Tokenizer:
-    """Return the tokenizer without stored padding and truncation: a backbone may be published with 128 tokens."""
+    """Return the tokenizer without its stored padding and truncation: some backbones are published with 128 tokens."""
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -143,7 +143,7 @@ def plain_tokenizer(tokenizer_json: str) -> Tokenizer:
 
 
 def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
-    """Return the `SPECIAL_TOKENS` that the vocabulary has, by their names in transformers."""
+    """Return those `SPECIAL_TOKENS` that are in the vocabulary, by their names in transformers."""
     tokens = {
         role: next((name for name in names if tokenizer.token_to_id(name) is not None), None)
         for role, names in SPECIAL_TOKENS.items()
@@ -152,7 +152,7 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
 
 
 def write_golden(folder: Path, pipeline_class: type[Pipeline], requests: Sequence[Mapping[str, Any]]) -> None:
-    """Write `golden.json`: some of the requests, each with the answers of INT8 (`response`) and fp32 to it alone."""
+    """Write `golden.json`: some of the requests, each with INT8's (`response`) and fp32's answers, unbatched."""
     pipelines = {
         "response": pipeline_class.load(folder, model_file=INT8),
         "fp32": pipeline_class.load(folder, model_file=FP32),
@@ -168,7 +168,7 @@ def write_golden(folder: Path, pipeline_class: type[Pipeline], requests: Sequenc
 def model_metadata(
     *, name: str, version: str, task: str, backbone: str, task_metadata: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of `metadata.json`, but for the metrics and the files."""
+    """Return the content of `metadata.json`, except for the metrics and the files."""
     return {
         "name": name,
         "version": version,
@@ -182,7 +182,7 @@ def model_metadata(
 
 
 def write_metadata(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write `metadata.json`: the content, and size and sha256 of every file beside it."""
+    """Write `metadata.json`: the content, and the size and sha256 of every file beside it."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "metadata.json")
     sizes = {path.name: path.stat().st_size for path in files}
     write_json(

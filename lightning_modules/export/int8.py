@@ -1,4 +1,4 @@
-"""Quantise an fp32 ONNX model to INT8; an export tries `METHODS` in their order."""
+"""Quantize an fp32 ONNX model to INT8; an export tries the `METHODS` in order."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,29 +11,29 @@ from onnx import NodeProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-# Weights of fewer columns stay fp32: the heads, which cost nothing.
+# Weights with fewer columns stay fp32: these are the heads, which cost next to nothing.
 MIN_COLUMNS = 16
-# Activations are unsigned bytes around 128: these are what processors multiply fastest with signed weights.
+# Activations are unsigned bytes around 128, which processors multiply fastest with signed weights.
 LEVELS, ZERO = 127, 128
-# Processors without VNNI add two such products in 16 bits: with weights of 7 bits they hold 2 * 255 * 63.
+# Processors without VNNI add two such products in 16 bits; weights of 7 bits keep the sum at 2 * 255 * 63 or less.
 LEVELS_7BIT = 63
 
 
 def write_int8(source: Path, target: Path, method: str) -> None:
     """Write `target` from the fp32 model `source` by one of `METHODS`."""
     model = onnx.load(source)
-    # The exporter's stored shapes contradict those that the quantiser infers.
+    # The shapes that the exporter stored contradict those that the quantizer infers.
     del model.graph.value_info[:]
     METHODS[method](model)
     quantize_dynamic(model, target, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8, per_channel=False)
 
 
 def _per_token(model: onnx.ModelProto, weight_levels: int = LEVELS) -> None:
-    """Quantise weights with a scale per column, activations with a scale per token (ZeroQuant, Yao et al. 2022).
+    """Quantize weights with a scale per column, activations with a scale per token (ZeroQuant, Yao et al. 2022).
 
-    This is as fast as ONNX Runtime's own dynamic form, which has one scale for all tokens of a micro-batch, so that a
-    few large ones take the precision of all others: on SQuAD it kept 90 % of fp32's answers, this one 95 %. And a row's
-    answer does not depend on its neighbours.
+    This is as fast as ONNX Runtime's own dynamic quantization, which has one scale for all tokens of a micro-batch, so
+    that a few large tokens make all the others less precise: on SQuAD, 90 % of its answers were fp32's, against 95 %
+    with a scale per token. Besides, a row's answer does not depend on the rows it is batched with.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -46,9 +46,9 @@ def _per_token(model: onnx.ModelProto, weight_levels: int = LEVELS) -> None:
         tokens, weight = node.input
         if tokens not in scales:  # queries, keys and values have the same input
             scales[tokens] = f"{tokens}_largest"
-            nodes += _quantised_tokens(tokens, scales[tokens], _opset(model))
+            nodes += _quantized_tokens(tokens, scales[tokens], _opset(model))
         if f"{weight}_int8" not in weights:
-            for tensor in _quantised_weight(weights[weight], weight_levels):
+            for tensor in _quantized_weight(weights[weight], weight_levels):
                 weights[tensor.name] = tensor
         product = f"{node.output[0]}_scaled"
         inputs = [f"{tokens}_int8", f"{weight}_int8", "token_scale", f"{weight}_scale", "token_zero"]
@@ -65,11 +65,11 @@ def _per_token(model: onnx.ModelProto, weight_levels: int = LEVELS) -> None:
 
 
 def _blockwise(model: onnx.ModelProto) -> None:
-    """Quantise weights and activations in blocks of 32 along a row: closer to fp32, at about half the speed."""
+    """Quantize weights and activations in blocks of 32 along a row: closer to fp32, at about half the speed."""
     settings = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
-    quantiser = MatMulNBitsQuantizer(model, algo_config=settings)
-    quantiser.process()
-    model.CopyFrom(quantiser.model.model)
+    quantizer = MatMulNBitsQuantizer(model, algo_config=settings)
+    quantizer.process()
+    model.CopyFrom(quantizer.model.model)
 
 
 METHODS: dict[str, Callable[[onnx.ModelProto], None]] = {
@@ -83,10 +83,10 @@ def _is_wide(weight: onnx.TensorProto | None) -> bool:
     return weight is not None and len(weight.dims) == 2 and weight.dims[1] >= MIN_COLUMNS
 
 
-def _quantised_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
+def _quantized_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
     """Return nodes from `tokens`, [..., dim], to `<tokens>_int8` and each token's `largest` absolute value, [..., 1].
 
-    A token of zeros alone is divided by 0; whatever byte that becomes, its product is multiplied by 0 again.
+    A token of only zeros is divided by 0; the byte does not matter, because its product is multiplied by 0 again.
     """
     size, share = f"{tokens}_size", f"{tokens}_share"
     reduced = helper.make_node("ReduceMax", [size] if opset < 18 else [size, "last_axis"], [largest], keepdims=1)
@@ -100,7 +100,7 @@ def _quantised_tokens(tokens: str, largest: str, opset: int) -> list[NodeProto]:
     ]
 
 
-def _quantised_weight(weight: onnx.TensorProto, levels: int) -> list[onnx.TensorProto]:
+def _quantized_weight(weight: onnx.TensorProto, levels: int) -> list[onnx.TensorProto]:
     """Return `<name>_int8` [inputs, columns] and `<name>_scale` [columns]."""
     values = numpy_helper.to_array(weight)
     scale = np.abs(values).max(axis=0) / levels

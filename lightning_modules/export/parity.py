@@ -18,7 +18,7 @@ from lightning_modules.sampling import evenly
 from lightning_modules.settings import FORMS, Export
 from lightning_modules.tasks.task import Outputs, Row, Task
 
-# Forms that an export times, and the seconds after which it starts no further repeat; speed.py has rows and repeats.
+# Forms that an export times, and seconds after which it starts no other repeat; speed.py has rows and repeats.
 TIMED_FORMS, TIMED_SECONDS = FORMS, 5.0
 
 
@@ -37,7 +37,7 @@ def torch_outputs(network: Network, rows: Sequence[Sequence[int]], batch_size: i
 
 
 def onnx_outputs(pipeline: Pipeline, rows: Sequence[Sequence[int]]) -> Outputs:
-    """Return the outputs of an exported form in the order of `rows`, run in the micro-batches that serving makes."""
+    """Return the outputs of an exported form in the order of `rows`, run in the same micro-batches as in serving."""
     logits, _ = pipeline.run(rows)
     return {
         name: [row[: len(ids)] if pipeline.per_token else row for row, ids in zip(values, rows, strict=True)]
@@ -46,18 +46,18 @@ def onnx_outputs(pipeline: Pipeline, rows: Sequence[Sequence[int]]) -> Outputs:
 
 
 def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export) -> tuple[dict[str, Row], list[str]]:
-    """Compare torch, fp32 and INT8, each with as many threads, on `settings.check_rows` test rows at most.
+    """Compare torch, fp32 and INT8, with equal numbers of threads, on at most `settings.check_rows` test rows.
 
-    INT8 is written by the fastest method that holds the limits of `settings`.
+    INT8 is written by the fastest method within the limits of `settings`, or else by the last one.
 
     Args:
         folder: exported folder, to which the INT8 form is added.
         task: the trained model with its test rows.
         reference: torch's outputs of all test rows.
-        settings: limits that the forms have to hold.
+        settings: limits that the forms must meet.
 
     Returns:
-        Metrics, size and speed by form, and one sentence for each limit that is missed.
+        Metrics, size and speed by form, and a sentence for each missed limit.
     """
     numbers = task.sample(settings.check_rows)
     rows = [task.rows[i] for i in numbers]
@@ -73,26 +73,26 @@ def compare_forms(folder: Path, task: Task, reference: Outputs, settings: Export
     table = {"torch": task.form_metrics(reference, reference, numbers), "fp32": compared(fp32)}
     for method in int8.METHODS:
         int8.write_int8(folder / files.FP32, folder / files.INT8, method)
-        quantised = task.pipeline_class.load(folder, model_file=files.INT8, threads=threads)
-        table["int8"] = compared(quantised) | {"method": method}
+        quantized = task.pipeline_class.load(folder, model_file=files.INT8, threads=threads)
+        table["int8"] = compared(quantized) | {"method": method}
         misses = task.missed_int8(table["int8"], table["torch"], settings)
         if not misses:
             break
         print(f"INT8 by the {method} method: {'; '.join(misses)}")
     sizes = {"torch": files.weights_mb(folder)} | {form: size_mb(folder / file) for form, file in files.FILES.items()}
-    speeds = time_forms(task.network, {"fp32": fp32, "int8": quantised}, rows)
+    speeds = time_forms(task.network, {"fp32": fp32, "int8": quantized}, rows)
     full = {form: {**table[form], "size_mb": sizes[form], **speeds.get(form, {})} for form in FORMS}
     return full, missed_fp32(table["fp32"], settings) + [f"INT8: {miss}" for miss in misses]
 
 
 def max_difference(outputs: Outputs, reference: Outputs) -> float:
-    """Return the largest difference of two forms' logits over all heads, NaN if there is one."""
+    """Return the largest difference between two forms' logits over all heads, or NaN if any logit is NaN."""
     pairs = [zip(outputs[name], values, strict=True) for name, values in reference.items()]
     return float(np.max([np.abs(left - right).max() for pair in pairs for left, right in pair]))
 
 
 def missed_fp32(fp32: Row, settings: Export) -> list[str]:
-    """Return a sentence if fp32's logits are not torch's."""
+    """Return a sentence if fp32's logits differ too much from torch's, or else an empty list."""
     difference = fp32["max_logit_difference"]
     if difference <= settings.max_logit_difference:
         return []

@@ -15,8 +15,8 @@ BAD = {
     "not in the context": flat(answers=answer(3, text="London")),
     "stands more than once": flat(answers=answer(3)),
     "stands more than once ": flat(answers=answer(-50)),  # an index from the end would find something
-    "no answer: a span cannot be learnt": flat(answers=answer()),
-    "no answer: a span cannot be learnt ": flat(is_impossible=True),
+    "no answer: a span cannot be learned": flat(answers=answer()),
+    "no answer: a span cannot be learned ": flat(is_impossible=True),
     "no answers": flat(answers=None),
     "answers are not objects": flat(answers="Paris"),
     "lists of different lengths": flat(answers={"text": ["Paris"], "answer_start": [1, 2]}),
