@@ -34,7 +34,7 @@ COMMANDS = {
     "train": ("lightning_modules.train", "trains tasks by their names"),
     "distil": ("lightning_modules.distillation.distil", "trains students with and without a teacher"),
     "tune": ("lightning_modules.tuning.tune", "searches for the best settings"),
-    "compare": ("lightning_modules.comparison.compare", "compares finished models"),
+    "compare": ("lightning_modules.comparison.compare", "measures finished models side by side"),
 }
 HELP = "Further commands, each with its own --help: " + "; ".join(
     f"{name} {purpose}" for name, (_, purpose) in COMMANDS.items()

@@ -142,7 +142,7 @@ class QuestionData(SplitData):
         answerable = sum(bool(answers["text"]) for answers in self.splits["train"].rows["answers"])
         notes = {
             f"are longer than data.max_answer_tokens {self.max_answer_tokens}, and are never returned": len(long),
-            "fit whole into no window, and are learned as no answer: raise data.doc_stride": answerable - len(held),
+            "do not fit into any window, and are learned as no answer: raise data.doc_stride": answerable - len(held),
         }
         return [f"{count} of {answerable} training answers {what}" for what, count in notes.items() if count]
 

@@ -133,7 +133,7 @@ def test_answers_that_training_cannot_teach_are_told(tmp_path: Path, tiny_backbo
     splits = {f"{split}_file": str(path) for split in ("train", "val", "test")}
     assert question_data(tmp_path, tiny_backbone, **splits, max_answer_tokens=5).notes() == [
         "1 of 3 training answers are longer than data.max_answer_tokens 5, and are never returned",
-        "1 of 3 training answers fit whole into no window, and are learned as no answer: raise data.doc_stride",
+        "1 of 3 training answers do not fit into any window, and are learned as no answer: raise data.doc_stride",
     ]
     assert question_data(tmp_path, tiny_backbone).notes() == []
 
