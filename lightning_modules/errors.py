@@ -1,5 +1,5 @@
-"""Define the error that a person can mend: the command line prints it as one line, without a stack trace."""
+"""Define the error that a user can fix; the command line prints it as one line, without a stack trace."""
 
 
 class UserError(Exception):
-    """Say what is wrong, where (file, row, setting), and what to do."""
+    """An error whose message says what is wrong, where (file, row, setting), and what to do."""

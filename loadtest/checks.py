@@ -1,4 +1,4 @@
-"""Checks of answers; what is wrong is said in words that many requests share, so that it can be counted."""
+"""Check answers, and describe a failure in words that many requests share, so that failures can be counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadtest.samples import Sample
 
 
 def response_error(status: int, body: bytes | None, sample: Sample, labels: Collection[str] | None) -> str | None:
-    """Return why an HTTP response fails (refused, no JSON, or a wrong answer), None for a right one."""
+    """Return why an HTTP response fails (refused, not JSON, or a wrong answer), or None for a right one."""
     if status != 200:
         return refusal(status, body)
     try:
@@ -21,9 +21,9 @@ def response_error(status: int, body: bytes | None, sample: Sample, labels: Coll
 
 
 def answer_error(answer: Any, sample: Sample, labels: Collection[str] | None) -> str | None:
-    """Return what is wrong with an answer (parsed JSON): its shape, or what it says where the right answer is known.
+    """Return what is wrong with an answer (parsed JSON): its shape or, if the right answer is known, its content.
 
-    Without known `labels`, any label will do.
+    If `labels` is None, any label is accepted.
     """
     error = shape_error(answer, sample.request, labels)
     if error is None and sample.expected is not None:

@@ -164,7 +164,7 @@ def summarise(exchanges: Sequence[Exchange], sets: Sequence[RequestSet], seconds
 
 
 def _order(samples: int, client: int) -> Iterator[int]:
-    """Yield sample numbers without end, for each client in an order of its own, the same in every run."""
+    """Yield sample numbers forever, in an order that differs between clients and is the same in every run."""
     numbers = random.Random(client).sample(range(samples), samples)
     while True:
         yield from numbers

@@ -19,11 +19,11 @@ RIGHT = 0
 
 @dataclass(frozen=True)
 class Recording:
-    """The requests of a run in arrays with an entry a request, in rising order of `start`.
+    """The requests of a run, as arrays with an entry for each request, in the order of `start`.
 
-    `start` is when the request was to be sent, in seconds from the beginning of the run; `latency` the seconds from
-    then to its whole answer, or to its failure; `lag` the seconds from then until it was sent. `model` numbers the
-    run's models; `reason` is the place in `reasons` of what was wrong, 0 where nothing was.
+    `start` is the time when the request was due, in seconds from the beginning of the run; `latency` is the time from
+    then to its complete answer or its failure, and `lag` the time from then until it was sent. `model` is the number of
+    the run's model, and `reason` the index in `reasons` of the failure, 0 if there was none.
     """
 
     start: np.ndarray

@@ -54,9 +54,9 @@ def visible_gpus() -> list[str]:
 
 
 def _number(name: str, uuids: Mapping[str, str]) -> str | None:
-    """Return the number of the GPU with this name of CUDA's: a number, or the beginning of one UUID.
+    """Return the number of the GPU that CUDA calls by this name: a number, or the beginning of one UUID.
 
-    None where there is no such GPU, or it is a part of one (MIG), which TorchServe cannot name.
+    Return None if there is no such GPU, or if the name is that of a part (MIG), which TorchServe cannot address.
     """
     if name in uuids:
         return name

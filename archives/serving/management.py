@@ -1,6 +1,6 @@
-"""Calls of TorchServe's management API: describe a version of a model, and scale its workers.
+"""Call TorchServe's management API: describe a version of a model, and scale its workers.
 
-Renewing a key is a call of its own, in `tokens`: all others need that key first.
+The call that renews a key is in `tokens`, because all calls here need that key first.
 """
 
 from __future__ import annotations

@@ -15,18 +15,20 @@ from torch.utils.data import DataLoader
 
 from lightning_modules.errors import UserError
 
-STEPS = 3  # of training, tried with every size
+STEPS = 3  # training steps to try with each size
 
 
 class AutoBatchSize(BatchSizeFinder):
-    """Halve what is run at once, from `batch_size` on, until it fits; `batch_size` rows stay an optimiser step.
+    """Halve the number of rows run at once, starting at `batch_size`, until it fits into memory.
 
-    Each size is tried on the longest rows, after which model and optimiser are as before. A resumed run keeps the sizes
-    that it began with: its batches are those of an uninterrupted one.
+    An optimizer step still takes `batch_size` rows.
+
+    Each size is tried on the longest rows, after which model and optimizer are restored. A resumed run keeps the sizes
+    that it began with, so that its batches are those of an uninterrupted run.
     """
 
     def __init__(self, batch_size: int) -> None:
-        # The finder doubles what fits, and does not try `max_val` itself: from here on, it only goes down.
+        # The finder doubles a size that fits, but never tries `max_val` itself: from this start, it only goes down.
         super().__init__("power", STEPS, init_val=batch_size, max_val=batch_size + 1)
         self.batch_size = batch_size
         self.sizes: dict[str, int] = {}

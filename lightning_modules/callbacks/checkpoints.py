@@ -60,11 +60,11 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class RelocatedCheckpoint(Callback):
-    """Look for the neighbours of a resumed checkpoint beside it, wherever they were written.
+    """Find the other checkpoints of a resumed run in the folder of its checkpoint, even after a move.
 
-    Checkpoints name each other by their full paths. After a move of the run's folder the best one would be read from
-    its old place, and the next validation, however bad, would be the best. A checkpoint of another run's folder is left
-    as it is.
+    Checkpoints refer to each other by full paths. After the run's folder has moved, the best one would be looked for in
+    its old place, and the next validation, however bad, would count as the best. Checkpoints in another run's folder
+    are left alone.
     """
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

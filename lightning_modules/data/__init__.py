@@ -1,1 +1,1 @@
-"""What users bring: read, checked, split, tokenised, batched."""
+"""Read, check, split, tokenize and batch the users' data."""

@@ -14,15 +14,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handlers.model import pad as pad_rows
 
-# Rows are sorted by length within pools of so many batches, or of half the rows: little padding, yet every epoch
-# mixes anew, and no batch is of copies of a few rows that are gone through several times.
+# Rows are sorted by length within pools of this many batches, or of half the rows: there is little padding, yet each
+# epoch mixes the rows anew, and no batch consists of copies of a few rows that repeat within an epoch.
 POOL_BATCHES = 32
 
 
 class LengthGroupedSampler(Sampler[int]):
     """Shuffle row numbers so that each run of `batch_size` has similar lengths; every row comes `passes` times.
 
-    The order depends on `seed` and `epoch()` alone, so that a resumed run sees what an uninterrupted one would have.
+    The order depends on `seed` and `epoch()` alone, so that a resumed run sees the batches of an uninterrupted one.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ def cached_tokens(
 
 
 def fingerprints(splits: Mapping[str, Dataset]) -> list[str]:
-    """Return names of the content of tokenised splits: the same in every process, others for other rows or settings."""
+    """Return a name for each tokenized split that depends on its rows and settings only, not on the process."""
     return [rows._fingerprint for rows in splits.values()]
 
 

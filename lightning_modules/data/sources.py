@@ -112,14 +112,14 @@ def with_files(hub: Mapping[str, Split], files: Mapping[str, Split]) -> dict[str
 
 
 def without_bad(split: Split, problems: Mapping[int, str], bad_rows: BadRows, place: Callable[[int], str]) -> Split:
-    """Return the split without its bad rows, which are counted.
+    """Return the split without its bad rows, which it counts.
 
     Args:
-        problems: what is wrong with a row, by its index.
-        place: names the row of an index.
+        problems: the problem of each bad row, by the row's index.
+        place: returns a name for the row with an index.
 
     Raises:
-        UserError: rows are bad and not to be dropped, or no row is left.
+        UserError: there are bad rows and `bad_rows` is not `drop`, or no row remains.
     """
     if not problems:
         return split

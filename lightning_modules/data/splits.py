@@ -24,7 +24,7 @@ class Split:
 
     Args:
         path: the file, or the data set's name and its split there.
-        dropped: rows that were left out, by what was wrong with them.
+        dropped: number of rows left out, by their problem.
         repaired: questions with a corrected answer_start.
     """
 
@@ -34,7 +34,7 @@ class Split:
     repaired: int = 0
 
     def parted(self, taken: NDArray[np.bool_]) -> tuple["Split", "Split"]:
-        """Return the rows that were not taken, with all counts, and those that were."""
+        """Return the rows not taken, with all counts, and the rows taken."""
         return (
             replace(self, rows=self.rows.select(np.flatnonzero(~taken))),
             Split(self.path, self.rows.select(np.flatnonzero(taken))),
@@ -44,13 +44,13 @@ class Split:
 def with_missing_splits(
     splits: Mapping[str, Split], shares: Mapping[str, float], split_off: Callable[[Split, float], tuple[Split, Split]]
 ) -> dict[str, Split]:
-    """Return `splits` with those of `shares` that it lacks; each share is of all training rows as they were given.
+    """Return `splits`, and add those of `shares` that it lacks; a share refers to all training rows as given.
 
     Args:
-        split_off: `split_off(split, share)` cuts a share off: returns what remains, and what was taken.
+        split_off: `split_off(split, share)` returns the rows that remain, and a share taken from them.
 
     Raises:
-        UserError: a share is not between 0 and what the others leave.
+        UserError: a share is not between 0 and the part that the other shares leave.
     """
     full, remaining = dict(splits), 1.0
     for name, share in shares.items():

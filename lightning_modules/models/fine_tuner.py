@@ -18,17 +18,18 @@ PLAIN_ATTENTION_TOKENS = 240  # from this width on, the fused attention is the f
 class FineTuner(LightningModule):
     """Base of the Lightning modules that train an encoder with something on it.
 
-    A subclass sets `network`, which has the encoder of `trainable_encoder` as `encoder` and returns a dict of logits by
-    output name, and passes on the settings that it does not know. All settings of both are hyperparameters.
+    A subclass sets `network`, which returns a dict of logits by output name and whose `encoder` comes from
+    `trainable_encoder`, and passes the settings below on to this class. The settings of both are hyperparameters.
 
     Args:
         backbone: `embedded`, a local folder in hub layout, or a hub name such as `distilbert-base-uncased`.
-        encoder_dropout: dropout inside the encoder; null: as pretrained. At 0, a step on a CPU takes two thirds.
+        encoder_dropout: dropout inside the encoder; null: as pretrained. At 0, a step on a CPU takes two thirds of the
+            time.
         freeze_layers: number of layers, from the input side, that keep their weights (the embeddings too when > 0).
         gradient_checkpointing: trade time for memory.
         learning_rate: peak learning rate of the encoder.
-        head_learning_rate: peak learning rate of the layers on the encoder; null: the encoder's.
-        weight_decay: AdamW's weight decay, not applied to biases and normalisation.
+        head_learning_rate: peak learning rate of the layers on top of the encoder; null: the encoder's.
+        weight_decay: AdamW's weight decay, not applied to biases and normalization.
         warmup: steps with a rising rate before the cosine decay to zero; below 1: their share of all steps.
     """
 

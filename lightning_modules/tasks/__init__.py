@@ -1,1 +1,1 @@
-"""Tell evaluation and export what is particular to a task."""
+"""Provide evaluation and export with the parts that differ from task to task."""

@@ -40,7 +40,7 @@ def study_definition(settings: Any, search: Search) -> dict[str, Any]:
 
     Args:
         settings: settings of `fit` with the first value of each searched one, so that none of them decides.
-        search: what is searched.
+        search: the options to search.
     """
     searched = {full_name(name, settings) for name in search.space}
     decisive = {name for name, _ in settings.items() if name.startswith(DECISIVE) and not name.startswith(SOURCES)}

@@ -35,7 +35,7 @@ def open_study(
         folder: folder of the study, with those of its trials.
         url: URL of a database, in SQLAlchemy's form.
         name: name of the study.
-        search: what is searched, and how.
+        search: the options to search, and how to search them.
         definition: as `study_definition` returns it.
         anew: replace a study with another definition, and its trials.
 
