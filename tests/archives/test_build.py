@@ -1,4 +1,4 @@
-"""Archives built from the tiny export: what is in them, that they repeat byte for byte, and what is refused."""
+"""Test archives built from the tiny export: their contents, their reproducible bytes, and what is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runs(tiny_runs: Path, tmp_path: Path) -> Path:
-    """Copy the runs, to be damaged."""
+    """Copy the runs so that a test may damage them."""
     return shutil.copytree(tiny_runs, tmp_path / "runs")
 
 
@@ -60,11 +60,11 @@ def test_the_sha256_of_every_packed_file_is_in_the_archive(archive: Path) -> Non
     assert digests == digests_of_files
 
 
-def test_built_again_it_has_the_same_bytes(archive: Path, tiny_runs: Path, tmp_path: Path) -> None:
+def test_a_second_build_has_the_same_bytes(archive: Path, tiny_runs: Path, tmp_path: Path) -> None:
     assert build_archive("tiny", tiny_runs, tmp_path).read_bytes() == archive.read_bytes()
 
 
-def test_files_beside_the_archive_stay(tiny_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_beside_the_archive_stay(tiny_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The archiver deletes <temporary files>/<model name>."""
     precious = tmp_path / "tiny" / "precious"
     precious.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The client against a small real HTTP server that answers from a script."""
+"""Test the client against a small real HTTP server that answers from a script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Scripted(ThreadingHTTPServer):
-    """Answers each POST with what `script` makes of its JSON body, and keeps the bodies."""
+    """Answer each POST with the result of `script` for its JSON body, and record the bodies."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -34,7 +34,7 @@ class Scripted(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Keeps the header of the last one as `authorization`."""
+    """Record the header of the last request as `authorization`."""
 
     server: Scripted
     protocol_version = "HTTP/1.1"
@@ -81,7 +81,7 @@ def client(server: Scripted) -> Iterator[Client]:
         yield client
 
 
-def test_it_comes_back_after_an_overload(server: Scripted, client: Client) -> None:
+def test_it_retries_after_an_overload(server: Scripted, client: Client) -> None:
     answers = iter([503, 503, 200])
     server.script = lambda body: (next(answers), {"label": body["text"]})
     assert client.classify("hello") == "hello"
@@ -113,7 +113,7 @@ def test_batches_are_cut_by_their_size_in_bytes(server: Scripted, client: Client
     assert sorted(len(body["instances"]) for body in server.bodies) == [1, 2, 2]
 
 
-def test_questions_on_their_way_at_once_fit_into_one_batch_of_a_worker(server: Scripted, client: Client) -> None:
+def test_questions_in_flight_fit_into_one_batch_of_a_worker(server: Scripted, client: Client) -> None:
     server.script = lambda body: (200, {"predictions": [{"answer": row["question"]} for row in body["instances"]]})
     asked = [{"question": f"{i}", "context": "c"} for i in range(100)]
     assert [answer["answer"] for answer in client.predict_batch(asked)] == [f"{i}" for i in range(100)]
@@ -131,7 +131,7 @@ def test_a_batch_waits_longer_for_its_answers_than_one_request(server: Scripted)
         assert client.predict_batch(["hello"]) == [{"label": "slow"}]
 
 
-def test_it_waits_longer_before_it_asks_a_busy_server_again_and_clients_do_not_come_back_together() -> None:
+def test_the_delay_before_a_retry_grows_and_differs_between_clients() -> None:
     def wait(*statuses: int) -> float:
         retry = retry_policy(5)
         for status in statuses:
@@ -144,7 +144,7 @@ def test_it_waits_longer_before_it_asks_a_busy_server_again_and_clients_do_not_c
     assert wait(429) != wait(429)
 
 
-def test_parts_of_a_batch_are_on_their_way_at_once_and_come_back_in_order(server: Scripted, client: Client) -> None:
+def test_parts_of_a_batch_are_sent_concurrently_and_returned_in_order(server: Scripted, client: Client) -> None:
     together = threading.Barrier(4, timeout=20)
     last_is_answered = threading.Event()
 
@@ -162,9 +162,7 @@ def test_parts_of_a_batch_are_on_their_way_at_once_and_come_back_in_order(server
     assert [answer["label"] for answer in answers] == list("abcd")
 
 
-def test_of_a_batch_without_end_the_first_error_is_raised_and_counted_over_the_whole(
-    server: Scripted, client: Client
-) -> None:
+def test_an_endless_batch_raises_its_first_error_counted_over_the_whole_batch(server: Scripted, client: Client) -> None:
     def script(body: dict[str, Any]) -> Answer:
         numbers = [int(row["text"].split()[0]) for row in body["instances"]]
         wrong = next((i for i, number in enumerate(numbers) if number in (7, 8, 9, 12)), None)
@@ -181,7 +179,7 @@ def test_of_a_batch_without_end_the_first_error_is_raised_and_counted_over_the_w
     assert next(drawn) < 7 + 2 * 2 * 4 + 2  # two texts a part, two parts a connection, and one to see that it is full
 
 
-def test_a_request_that_is_too_large_as_a_whole_is_sent_in_parts(server: Scripted, client: Client) -> None:
+def test_a_request_that_is_too_large_is_sent_in_parts(server: Scripted, client: Client) -> None:
     def script(body: dict[str, Any]) -> Answer:
         if len(body["instances"]) > 2:
             return 413, {"error": {"code": "too_many_rows", "message": "split it", "field": None}}
@@ -241,7 +239,7 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_again(server: Scripted) 
 
 
 @pytest.mark.parametrize(("status", "message"), [(500, "the model failed"), (429, "send fewer")])
-def test_the_handlers_own_words_are_passed_on(server: Scripted, status: int, message: str) -> None:
+def test_the_error_message_of_the_handler_is_passed_on(server: Scripted, status: int, message: str) -> None:
     server.script = lambda body: (status, {"error": {"code": "x", "message": message, "field": None}})
     with (
         Client(f"http://127.0.0.1:{server.server_port}", "key", model="echo", retries=0) as client,

@@ -1,4 +1,4 @@
-"""Labelled files as people keep them, through a client that knows the answers."""
+"""Test the evaluation of labelled files as people keep them, with a client that knows the answers."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ CSV = [("text", "label", "id"), *((f'"{text}"', label, "1") for text, label in R
 
 
 class Knows:
-    """Answers with the label that `ROWS` has, and every question with "Paris"."""
+    """Answer a text with its label in `ROWS`, and every question with "Paris"."""
 
     def predict_batch(self, requests: Iterable[Any]) -> list[dict[str, Any]]:
         return [{"label": ROWS[one]} if isinstance(one, str) else {"answer": "Paris"} for one in requests]
@@ -54,7 +54,7 @@ def test_a_long_text_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.JSONL", "a.jsonl.GZ", "a.parquet"])
-def test_labelled_rows_are_read_from_what_training_reads(tmp_path: Path, name: str) -> None:
+def test_labelled_rows_are_read_from_the_formats_of_training(tmp_path: Path, name: str) -> None:
     rows = [{"text": text, "label": label} for text, label in ROWS.items()]
     if name == "a.parquet":
         pandas.DataFrame(rows).to_parquet(tmp_path / name)
@@ -102,7 +102,7 @@ def test_blank_lines_and_loose_quotes_are_read_as_in_training(tmp_path: Path, mo
     assert metrics(tmp_path / "a.csv", content) == {"rows": 2, "accuracy": 1.0}
 
 
-def test_labels_that_the_model_does_not_know_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_that_the_model_does_not_know_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert metrics(tmp_path / "a.csv", 'text,label\ngood; really,pos\n"bad, sadly",Negative\n')["accuracy"] == 0.5
     assert "1 of 2 rows have labels that the model does not know, such as 'Negative'; it knows 'neg', 'pos'" in (
         capsys.readouterr().err
@@ -110,7 +110,7 @@ def test_labels_that_the_model_does_not_know_are_told(tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl.gz", "a.parquet"])
-def test_questions_are_told_from_labelled_texts_by_what_is_in_the_file(tmp_path: Path, name: str) -> None:
+def test_questions_and_labelled_texts_are_told_apart_by_the_content_of_the_file(tmp_path: Path, name: str) -> None:
     assert metrics(written(tmp_path / name, QUESTIONS)) == {"questions": 2, "exact_match": 50.0, "f1": 50.0}
 
 

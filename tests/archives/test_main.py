@@ -1,4 +1,4 @@
-"""Commands on a machine that has little: no server, no packages, nobody who reads the output."""
+"""Test the commands on a bare machine: no server, no packages, nobody who reads the output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.mini_archive import write_archive
 
 
 def unread(*arguments: str) -> tuple[int, str]:
-    """Return the exit code and the errors of a command whose output nobody reads."""
+    """Return the exit code and the error output of a command whose output nobody reads."""
     reader, output = os.pipe()
     os.close(reader)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

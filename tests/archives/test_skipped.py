@@ -1,4 +1,4 @@
-"""Runs that were skipped by their settings: nothing is built of them, nor served, and the others go on."""
+"""Test runs that their settings skipped: they are neither built nor served, and the others are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.mini_archive import write_archive
 
 @pytest.fixture
 def runs(tiny_runs: Path, tmp_path: Path) -> Path:
-    """`tiny`, which is trained; `early`, whose export is of a run before the skipped one; and `off`, which has none."""
+    """Make three runs: `tiny` is trained, `early` has the export of a run before it was skipped, `off` has none."""
     folder = shutil.copytree(tiny_runs, tmp_path / "runs")
     shutil.copytree(folder / "tiny", folder / "early")
     for name in ("early", "off"):
@@ -65,7 +65,7 @@ def test_serve_leaves_out_what_was_skipped(runs: Path, tmp_path: Path) -> None:
     result = archives("serve", runs, tmp_path / "store")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == ["early: skipped: enable is false", "no model is left to serve"]
-    # The others are gone on with: of these, there is no archive.
+    # Serving goes on with the other models, which have no archive here.
     result = archives("serve", runs, tmp_path / "store", "--models", "off", "tiny")
     assert result.stdout.startswith("off: skipped: enable is false\n")
     assert "no archive" in result.stderr

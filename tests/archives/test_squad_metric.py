@@ -1,4 +1,4 @@
-"""The official SQuAD v1.1 figures: literal results of evaluate-v1.1.py, and properties of any texts."""
+"""Test the official SQuAD v1.1 metrics: literal results of evaluate-v1.1.py, and properties of any texts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ OFFICIAL = [
     ("U.S.", ["US"], 1.0, 1.0),
     ("$1,000", ["1000"], 1.0, 1.0),
     ("a-an", ["aan"], 1.0, 1.0),
-    ("“the” end", ["end"], 0.0, 0.5),  # only ASCII punctuation goes
+    ("“the” end", ["end"], 0.0, 0.5),  # only ASCII punctuation is removed
     ("An\u00a0apple", ["apple"], 1.0, 1.0),
     ("İstanbul", ["i̇stanbul"], 1.0, 1.0),
     ("the_cat", ["thecat"], 1.0, 1.0),
     ("", ["x"], 0.0, 0.0),
-    ("", ["the"], 1.0, 0.0),  # nothing is left of either: equal, but no word in common
+    ("", ["the"], 1.0, 0.0),  # normalisation empties both: they are equal, but have no word in common
     ("the", ["a"], 1.0, 0.0),
 ]
 
-# Words that normalisation changes, among others.
+# Words for random texts, some of which normalisation changes.
 WORDS = st.sampled_from(["the", "A", "an", "cat", "Cat.", "cats", "1,000", "1000", "é", "…", "--", "北京", "🙂", "\t"])
 TEXTS = st.lists(WORDS, max_size=6).map(" ".join) | st.text(max_size=20)
 REFERENCES = st.lists(TEXTS, min_size=1, max_size=4)
@@ -41,9 +41,9 @@ def test_equals_the_official_script(prediction: str, references: list[str], matc
     assert f1(prediction, references) == overlap
 
 
-def test_the_mean_equals_the_official_script_to_the_last_digit() -> None:
-    figures = evaluate((prediction, references) for prediction, references, *_ in OFFICIAL)
-    assert figures == {"exact_match": 62.5, "f1": 65.41666666666667}
+def test_the_mean_equals_that_of_the_official_script_to_the_last_digit() -> None:
+    metrics = evaluate((prediction, references) for prediction, references, *_ in OFFICIAL)
+    assert metrics == {"exact_match": 62.5, "f1": 65.41666666666667}
 
 
 def test_no_answers_and_no_references_are_errors() -> None:
@@ -64,12 +64,12 @@ def test_equals_torchmetrics(prediction: str, references: list[str]) -> None:
 
 
 @given(TEXTS, REFERENCES, TEXTS)
-def test_another_reference_never_lowers_a_figure(prediction: str, references: list[str], more: str) -> None:
+def test_another_reference_never_lowers_a_metric(prediction: str, references: list[str], more: str) -> None:
     assert exact_match(prediction, references) <= exact_match(prediction, [*references, more])
     assert f1(prediction, references) <= f1(prediction, [*references, more]) <= 1
 
 
 @given(TEXTS)
-def test_case_punctuation_articles_and_spaces_do_not_count(text: str) -> None:
+def test_case_punctuation_articles_and_spaces_are_ignored(text: str) -> None:
     assert exact_match(f" The {text} ,", [text]) == exact_match(text, [text]) == 1
     assert f1(text, [text]) == float(bool(normalise(text)))

@@ -1,4 +1,4 @@
-"""Verification runs the packed code and nothing else, and names what is wrong with an archive."""
+"""Test that verification runs only the packed code, and names the problem of an archive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def archive(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def altered(archive: Path, folder: Path, alter: Callable[[Path], object], *, sealed: bool) -> Path:
-    """Copy the archive and `alter` its files; if sealed, with an integrity file that fits them."""
+    """Copy the archive and `alter` its files; if sealed, write an integrity file that matches them."""
     with zipfile.ZipFile(archive) as mar:
         mar.extractall(folder / "model")
     alter(folder / "model")
@@ -48,7 +48,7 @@ def test_a_good_archive_passes(archive: Path) -> None:
     verify_archive(archive)
 
 
-def test_the_environment_does_not_reach_the_packed_code(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packed_code_does_not_see_the_environment(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     verify_archive(archive)
 
@@ -88,8 +88,8 @@ def test_a_missing_module_is_not_taken_from_the_repository(archive: Path, tmp_pa
         verify_archive(copy)
 
 
-def test_an_archive_of_an_earlier_version_is_held_to_the_rules_of_today(archive: Path, tmp_path: Path) -> None:
-    """Its handlers need not have the module that compares answers: here it is called as it was before."""
+def test_an_archive_of_an_earlier_version_has_to_meet_the_current_rules(archive: Path, tmp_path: Path) -> None:
+    """Give the module that compares answers its earlier name, since the packed handlers need not have the module."""
 
     def alter(model: Path) -> None:
         (model / "handlers" / "golden.py").rename(model / "handlers" / "agreement.py")
@@ -130,7 +130,7 @@ def test_an_entry_with_two_classes_is_refused(archive: Path, tmp_path: Path) -> 
         verify_archive(altered(archive, tmp_path, alter, sealed=True))
 
 
-def test_a_truncated_archive_and_a_missing_one(archive: Path, tmp_path: Path) -> None:
+def test_a_truncated_or_missing_archive_is_refused(archive: Path, tmp_path: Path) -> None:
     half = tmp_path / "tiny.mar"
     with pytest.raises(ArchiveError, match="make archive NAME=tiny"):
         verify_archive(half)

@@ -1,4 +1,4 @@
-"""Questions to a tiny pipeline, texts in any Unicode, and what holds for every answer."""
+"""Ask a tiny pipeline questions, draw texts in any Unicode, and check what holds for every answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def windows_of(pipeline: QuestionAnsweringPipeline, request: Request) -> int:
 
 
 def assert_consistent(answer: dict[str, Any], context: str) -> None:
-    """What holds for every answer without a threshold."""
+    """Assert what holds for every answer without a threshold."""
     ranking = answer["top_k"]
     for one in [answer, *ranking]:
         assert context[one["start"] : one["end"]] == one["answer"]
@@ -36,7 +36,7 @@ def assert_consistent(answer: dict[str, Any], context: str) -> None:
         assert (answer["answer"], answer["score"]) == ("", answer["no_answer_score"])
 
 
-# Combining marks, emoji of several code points, right to left, line ends, and characters that a tokenizer drops.
+# Texts with combining marks, emoji of several code points, right to left, line ends, and dropped characters.
 PIECES = [
     "e\u0301",
     "👩\u200d🚀",

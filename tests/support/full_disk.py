@@ -1,4 +1,4 @@
-"""A disk that is full, by the system's own limit on the size of a file."""
+"""Simulate a full disk with the system's limit on the size of a file."""
 
 import resource
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Questions in a file and as a data module."""
+"""Write questions to a file and read them as a data module."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,7 @@ from archives.serving.record import CONFIG, Server
 
 
 def new_server(folder: Path, *, port: int = 18080, pid: int = 1) -> Server:
-    """Return a server of one model with one worker and all APIs on one port. Process 1 runs, but is another."""
+    """Return a server of one model with one worker and all APIs on one port. Process 1 runs, but is not this server."""
     return Server(folder, "127.0.0.1", port, port, port, (port, port), {"echo": "1.0"}, 1, 0, folder / "tmp", pid)
 
 
@@ -21,7 +21,7 @@ def process_of(folder: Path) -> Iterator[int]:
     command = ["sh", "-c", "echo; read line", "sh", folder.resolve() / CONFIG]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        process.stdout.readline()  # before, the system may not know its command line
+        process.stdout.readline()  # until then, the system may not know its command line
         try:
             yield process.pid
         finally:

@@ -1,4 +1,4 @@
-"""Run `python -m archives` as a person does, and ask the servers that it starts."""
+"""Run `python -m archives` as a person does, and send requests to the servers that it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = ("--timeout", "300")
 
 
 def archives(*arguments: str | Path, timeout: float = 400) -> subprocess.CompletedProcess[str]:
-    """Run `python -m archives` to its end."""
+    """Run `python -m archives` until it ends."""
     command = [sys.executable, "-m", "archives", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -38,12 +38,12 @@ def serve(store: Path, servers: Path, *options: str) -> tuple[Server, str]:
 
 @dataclass(frozen=True)
 class Served:
-    """A running server that is asked with its own key."""
+    """Send requests to a running server with its key."""
 
     server: Server
     session: requests.Session
 
     def post(self, path: str = MODEL, **request: Any) -> requests.Response:
-        """POST to /predictions/<path>; `headers` come on top of the key."""
+        """Send a POST to /predictions/<path> with the key and these `headers`."""
         headers = {"Authorization": tokens.bearer(self.server)} | request.pop("headers", {})
         return self.session.post(f"{self.server.url}/predictions/{path}", headers=headers, timeout=60, **request)

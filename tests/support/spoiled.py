@@ -1,4 +1,4 @@
-"""Models that run and answer wrongly, as INT8 on a processor or a runtime that computes it otherwise."""
+"""Make models that run but answer wrongly, as INT8 does on a processor or runtime that computes it differently."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from onnx import numpy_helper
 
 
 def shuffle_weights(model: Path) -> None:
-    """Every matrix gets its rows in another order: shapes and names stay."""
+    """Put the rows of every matrix in another order; shapes and names stay the same."""
     _change(model, lambda values: np.roll(values, 1, axis=0) if values.ndim == 2 else values)
 
 
 def lose_numbers(model: Path) -> None:
-    """Every weight that is no integer becomes NaN, and so do the answers."""
+    """Turn every floating-point weight into NaN, and so every answer too."""
     _change(model, lambda values: np.full_like(values, np.nan) if values.dtype == np.float32 else values)
 
 

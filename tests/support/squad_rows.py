@@ -1,4 +1,4 @@
-"""Questions as flat rows and in SQuAD's own format, and files of them."""
+"""Make questions as flat rows and in the format of SQuAD, and write files of them."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ CONTEXT = "Zoë 🙂 moved to Paris in 1973.\r\nIn 1980 she left Paris for مر�
 
 
 def flat(**changed: Any) -> dict[str, Any]:
-    """Return a good flat row, or one with something changed; None: left out."""
+    """Return a good flat row with these changes; a column whose value is None is left out."""
     row = {
         "id": "q1",
         "title": "Zoë",
@@ -31,7 +31,7 @@ ROWS = [flat(), flat(id="q2", question="When did she leave?", answers=answer(CON
 
 
 def nested(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the rows in SQuAD's own format, an article and a paragraph each."""
+    """Return the rows in the format of SQuAD, with an article and a paragraph for each."""
     return {
         "version": "1.1",
         "data": [

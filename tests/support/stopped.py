@@ -1,4 +1,4 @@
-"""End a training within its run, as a killed one ends."""
+"""End a training before it is finished, as if it had been killed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ class Stop(Exception):
 
 @contextmanager
 def stopped_before(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """End a training that comes to this epoch, counted from 0; it has to come to it."""
+    """End a training at the start of this epoch, counted from 0; the training has to reach it."""
 
     def stop(self: Any, trainer: Any, module: Any) -> None:
         if trainer.current_epoch == epoch:

@@ -1,4 +1,4 @@
-"""A small HTTP server of its own process whose delays are known: `python -m tests.support.stub`, see `Behaviour`."""
+"""Run a small HTTP server with known delays in a separate process: `python -m tests.support.stub`, see `Behaviour`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = {"label": "a", "score": 0.9}
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Seconds, counted from the first request.
+    """Set when and how the stub answers, in seconds from the first request.
 
     Every request is answered after `delay`; from `stall_at` on nothing is answered for `stall`. `capacity` requests a
     second are answered one after the other, None: all at once. From `refuse_at` on the status is 503; every
@@ -35,7 +35,7 @@ class Behaviour:
 
 
 class Connection(asyncio.Protocol):
-    """Answers each request when `Clock` says so; a GET, with how many there were, at once."""
+    """Answer each POST when `Clock` says so, and a GET at once with the number of requests so far."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
 
 
 class Clock:
-    """When the next request is answered, and with which status; 0 for a connection that is closed."""
+    """Decide when the next request is answered and with which status; 0 closes the connection."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
@@ -96,7 +96,7 @@ class Clock:
 
 @contextlib.contextmanager
 def stub(behaviour: Behaviour) -> Iterator[str]:
-    """Its URL; stopped at the end of a `with`."""
+    """Start a stub and yield its URL; stop it at the end of the `with`."""
     command = [sys.executable, "-m", "tests.support.stub", json.dumps(asdict(behaviour))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -107,7 +107,7 @@ def stub(behaviour: Behaviour) -> Iterator[str]:
 
 
 def requests_to(url: str) -> int:
-    """How many have come to a stub so far."""
+    """Return the number of requests that a stub has had so far."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     connection.request("GET", "/")
     with contextlib.closing(connection):

@@ -56,7 +56,7 @@ def write_tiny_backbone(folder: Path) -> Path:
     tokenizer = tiny_tokenizer()
     encoder = tiny_encoder(tokenizer.get_vocab_size())
     files.write_hf(TextClassifier(encoder, labels=2), tokenizer.to_str(), folder, max_length=64)
-    (folder / "tokenizer.json").write_text(tokenizer.to_str())  # a hub's may have stored lengths, ours has none
+    (folder / "tokenizer.json").write_text(tokenizer.to_str())  # a hub tokenizer may have stored lengths, ours has none
     (folder / "heads.safetensors").unlink()
     return folder
 
@@ -69,7 +69,7 @@ def write_tiny_export(folder: Path, *, name: str = "tiny", complexity: bool = Tr
     network = TextClassifier(tiny_encoder(tokenizer.get_vocab_size()), len(LABELS), len(levels))
     for head in (network.head, network.complexity_head):
         if head is not None:
-            nn.init.normal_(head.weight, std=1.5)  # wide, for different answers
+            nn.init.normal_(head.weight, std=1.5)  # widely spread weights, so that answers differ
     files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
     labels = {"labels": LABELS} | ({"complexity_labels": levels} if complexity else {})

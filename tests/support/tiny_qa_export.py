@@ -16,7 +16,7 @@ from tests.support.tiny_export import SENTENCES, finish_tiny_export, tiny_encode
 Outputs = dict[str, list[NDArray[np.float32]]]
 
 MAX_LENGTH, DOC_STRIDE, MAX_QUESTION_LENGTH = 48, 8, 12
-# Two windows: more tokens than one holds, less than three.
+# A context of two windows: more tokens than one holds, but fewer than three hold.
 CONTEXT = ". ".join(SENTENCES[:6])
 QUESTIONS = ["what is the capital of australia?", "how do you say good morning", "is it nice weather, or not?"]
 
@@ -26,7 +26,7 @@ def write_tiny_qa_export(folder: Path, *, name: str = "tiny_qa") -> Path:
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     network = SpanExtractor(tiny_encoder(tokenizer.get_vocab_size()))
-    nn.init.normal_(network.head.weight, std=0.5)  # wide, for different answers
+    nn.init.normal_(network.head.weight, std=0.5)  # widely spread weights, so that answers differ
     files.write_model(folder, network, tokenizer.to_str(), max_length=MAX_LENGTH, opset=18)
     int8.write_int8(folder / files.FP32, folder / files.INT8, "per_token")
     task_metadata = {

@@ -1,4 +1,4 @@
-"""A teacher that was never trained, exported as far as torch needs it."""
+"""Write an untrained teacher, exported as far as torch needs it."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tests.support.tiny_export import tiny_encoder, tiny_tokenizer
 
 
 def tiny_network(layers: int = 6, width: int = 32) -> TextClassifier:
-    """Three labels, seeded random weights; attention pooling and a normalised vector."""
+    """Return a network of three labels with seeded random weights, attention pooling and a normalised vector."""
     encoder = tiny_encoder(tiny_tokenizer().get_vocab_size(), layers, width)
     return TextClassifier(encoder, 3, 2, pooling="attention", layer_norm=True).eval()
 

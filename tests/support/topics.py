@@ -1,4 +1,4 @@
-"""A tiny labelled file that a tiny model learns in seconds."""
+"""Write a tiny labelled file that a tiny model learns in seconds."""
 
 import csv
 from pathlib import Path
@@ -14,7 +14,7 @@ TOPICS = {
 
 
 def write_topics(path: Path) -> Path:
-    """Write 180 rows whose label follows from their words, and whose complexity from their length."""
+    """Write 180 rows whose words determine their label, and whose length determines their complexity."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "complexity"])

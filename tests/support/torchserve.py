@@ -1,4 +1,4 @@
-"""Batches as TorchServe's worker hands them to a service."""
+"""Hand batches to a service as TorchServe's worker does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def new_context(metrics_yaml: Path = METRICS_YAML) -> Context:
 
 
 def ask(service: BatchService, context: Context, *bodies: Any) -> list[tuple[int, Any]]:
-    """Status and parsed answer of each row."""
+    """Return the status and the parsed answer of each row."""
     context.request_processor = [RequestProcessor({}) for _ in bodies]
     texts = service.handle([{"body": body} for body in bodies], context)
     assert all(context.get_response_content_type(i) == "application/json" for i in range(len(bodies)))

@@ -1,4 +1,4 @@
-"""Files of every format become the same rows, and every bad row is named."""
+"""Test the readers of labelled files: every format gives the same rows, and every bad row is named."""
 
 import datetime
 import gzip
@@ -42,7 +42,7 @@ def read(path: Path) -> list[LabelledRow]:
 
 
 def usable(path: Path) -> list[LabelledRow]:
-    """Return what is left when bad rows are dropped."""
+    """Return the rows that remain when bad rows are dropped."""
     return [row for row in labelled_rows(path, OPTIONS) if not row.problem]
 
 
@@ -92,7 +92,7 @@ def test_bad_rows_are_named_by_file_and_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "lines", "fault"),
+    ("name", "lines", "message"),
     [
         ("a.jsonl", ['{"text": "a", "label": "x"}', '{"text": "b", "la', '{"text": "c", "label": "y"}'], "not JSON"),
         ("a.jsonl", ['{"text": "a", "label": "x"}', "[1]", '{"text": "c", "label": "y"}'], "not an object"),
@@ -124,9 +124,9 @@ def test_bad_rows_are_named_by_file_and_row(tmp_path: Path) -> None:
         ("a.tsv", ["text\tlabel", "a\tx", '"b\tx', "c\ty", '"d"\ty'], "a quote that does not close"),
     ],
 )
-def test_a_broken_row_costs_only_itself(tmp_path: Path, name: str, lines: list[str], fault: str) -> None:
+def test_a_broken_row_is_the_only_one_lost(tmp_path: Path, name: str, lines: list[str], message: str) -> None:
     (tmp_path / name).write_text("\n".join(lines))
-    with pytest.raises(DataError, match=re.escape(f"{name}: row 2: {fault}")):
+    with pytest.raises(DataError, match=re.escape(f"{name}: row 2: {message}")):
         read(tmp_path / name)
     rows = list(labelled_rows(tmp_path / name, OPTIONS))
     good = [(row.text, row.label) for row in rows if not row.problem]
@@ -159,8 +159,8 @@ def test_a_replacement_character_is_a_character(tmp_path: Path) -> None:
     assert [row.text for row in read(path)] == ["a \N{REPLACEMENT CHARACTER}"]
 
 
-def test_what_other_columns_hold_does_not_matter(tmp_path: Path) -> None:
-    """More than the ten million bytes from which a schema would be guessed stand before the first that differs."""
+def test_the_content_of_other_columns_does_not_matter(tmp_path: Path) -> None:
+    """Put the first differing value behind more than the ten million bytes from which a schema would be inferred."""
     first = [{"text": f"{i} " + "word " * 1000, "label": 1, "note": None, "size": 1} for i in range(2500)]
     last = {"text": "last", "label": "one", "note": "a", "size": "large", "new": 1}
     for ending in ("json", "jsonl"):
@@ -168,7 +168,7 @@ def test_what_other_columns_hold_does_not_matter(tmp_path: Path) -> None:
         assert [row.label for row in rows] == ["1"] * 2500 + ["one"]
 
 
-def test_dates_in_json_stay_as_they_are_written(tmp_path: Path) -> None:
+def test_dates_in_json_keep_their_spelling(tmp_path: Path) -> None:
     path = written(tmp_path / "dates.jsonl", [{"text": "2024-01-02T03:04:05Z", "label": "2024-01-02"}])
     (row,) = read(path)
     assert (row.text, row.label) == ("2024-01-02T03:04:05Z", "2024-01-02")
@@ -218,7 +218,7 @@ def test_a_file_in_another_encoding_is_named_by_row(tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_with_the_existing_ones(tmp_path: Path) -> None:
     path = written(tmp_path / "data.csv", [{"question": "x", "category": "y"}])
     with pytest.raises(DataError, match=r"no column 'text': set --data\.text_column to one of question, category"):
         read(path)

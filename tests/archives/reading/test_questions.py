@@ -1,4 +1,4 @@
-"""Questions of every format become the same rows, and every one that cannot be used is named."""
+"""Test the readers of questions: every format gives the same rows, and every unusable question is named."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from tests.support.squad_rows import CONTEXT, ROWS, answer, flat, nested, writte
 BAD = {
     "not in the context": flat(answers=answer(3, text="London")),
     "stands more than once": flat(answers=answer(3)),
-    "stands more than once ": flat(answers=answer(-50)),  # an index from the end would find something
+    "stands more than once ": flat(answers=answer(-50)),  # a negative index would be valid in Python
     "no answer: a span cannot be learned": flat(answers=answer()),
     "no answer: a span cannot be learned ": flat(is_impossible=True),
     "no answers": flat(answers=None),
@@ -97,7 +97,7 @@ def test_json_lines_without_contexts_hold_no_questions(tmp_path: Path, content: 
 
 
 @pytest.mark.parametrize("problem", BAD)
-def test_a_bad_question_is_named_and_costs_only_itself(tmp_path: Path, problem: str) -> None:
+def test_a_bad_question_is_named_and_is_the_only_one_lost(tmp_path: Path, problem: str) -> None:
     bad: Any = BAD[problem]
     path = tmp_path / "bad.json"
     path.write_text(json.dumps([ROWS[1], bad, flat(id="q3")]), encoding="utf-8")
@@ -117,7 +117,7 @@ def test_five_bad_questions_are_listed_and_the_others_counted(tmp_path: Path) ->
         read(path)
 
 
-def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
+def test_a_broken_line_is_the_only_one_lost(tmp_path: Path) -> None:
     path = written(tmp_path / "rows.jsonl", ROWS)
     path.write_bytes(path.read_bytes() + b'{"question": \n' + json.dumps(flat(id="q3")).encode())
     with pytest.raises(DataError, match="row 3: not JSON"):
@@ -125,7 +125,7 @@ def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
     assert [one.id for one in question_rows(path, "starts") if not one.problem] == ["q1", "q2", "q3"]
 
 
-def test_what_is_missing_in_the_official_format_is_told_with_its_place(tmp_path: Path) -> None:
+def test_a_missing_part_of_the_official_format_is_reported_with_its_place(tmp_path: Path) -> None:
     content = nested([flat(id=f"q{i}") for i in range(6)])
     articles = content["data"]
     del articles[0]["paragraphs"][0]["qas"][0]["id"]
@@ -143,7 +143,7 @@ def test_what_is_missing_in_the_official_format_is_told_with_its_place(tmp_path:
     ]
 
 
-def test_every_answer_stands_where_the_row_says(tmp_path: Path) -> None:
+def test_every_answer_is_at_the_position_of_its_row(tmp_path: Path) -> None:
     several = [
         flat(id="late", answers=answer(3, text="1973")),
         flat(id="right"),
@@ -210,7 +210,7 @@ def test_a_replacement_character_is_a_character(tmp_path: Path) -> None:
         ("plain.json.gz", b"[]", "cannot be read as json"),
     ],
 )
-def test_a_file_without_questions_is_told(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_a_file_without_questions_is_reported(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):

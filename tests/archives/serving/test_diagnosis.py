@@ -1,4 +1,4 @@
-"""What is shown of a server's logs, and the failures that are found in them."""
+"""Test which part of a server's logs is shown and which failures are recognised in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_no_failure_in_a_quiet_log(tmp_path: Path) -> None:
     assert diagnosis.worker_failure(tmp_path / "absent") is None
 
 
-def test_the_real_import_error_is_told_although_two_workers_write_in_turns(tmp_path: Path) -> None:
+def test_the_real_import_error_is_reported_although_two_workers_write_in_turns(tmp_path: Path) -> None:
     traceback = [
         "Backend worker process died.",
         "Traceback (most recent call last):",
@@ -38,7 +38,7 @@ def test_the_real_import_error_is_told_although_two_workers_write_in_turns(tmp_p
     assert failure.splitlines() == ["ModuleNotFoundError: No module named 'absent'", traceback[2]]
 
 
-def test_of_a_chain_the_last_exception_is_told_with_all_its_lines(tmp_path: Path) -> None:
+def test_the_last_exception_of_a_chain_is_reported_with_all_its_lines(tmp_path: Path) -> None:
     lines = [
         "Failed to load model m, exception damaged",
         "Traceback (most recent call last):",
@@ -59,7 +59,7 @@ def test_the_end_of_each_file_is_shown(tmp_path: Path) -> None:
     assert list(diagnosis.tail(tmp_path, 0)) == []
 
 
-def test_appended_lines_are_followed_past_a_roll_over(tmp_path: Path) -> None:
+def test_appended_lines_are_followed_across_a_log_rotation(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("an old and long line\n")
     looks = itertools.count()

@@ -19,7 +19,7 @@ def test_the_smallest_quota_of_the_nested_groups_counts(tmp_path: Path) -> None:
     assert hardware.cpu_quota(tmp_path, membership) == 1.5
 
 
-def test_version_one_quotas_are_read_too(tmp_path: Path) -> None:
+def test_quotas_of_cgroup_version_one_are_read_too(tmp_path: Path) -> None:
     cpu = tmp_path / "cpu"
     cpu.mkdir()
     (cpu / "cpu.cfs_period_us").write_text("100000\n")
@@ -51,7 +51,7 @@ def test_cores_are_cut_to_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
         ("-1", ""),
     ],
 )
-def test_gpus_are_those_that_nvidia_smi_lists_and_cuda_shows(
+def test_only_gpus_that_nvidia_smi_lists_and_cuda_shows_are_counted(
     visible: str | None, numbers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_smi(tmp_path, gpus=3, monkeypatch=monkeypatch)

@@ -1,4 +1,4 @@
-"""Golden requests at the start, against a small real HTTP server in place of TorchServe."""
+"""Test the golden requests at the start against a small real HTTP server in place of TorchServe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKERS = [{"status": "READY"}]
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Has one worker of any model but `nobody` that is ready, and answers a text with itself as the label."""
+    """Report one ready worker for any model but `nobody`, and answer a text with itself as the label."""
 
     def do_GET(self) -> None:
         if "nobody" in self.path:
@@ -44,7 +44,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def echo(folder: Path) -> Iterator[Server]:
 
 
 def start(folder: Path, *labels: str) -> list[str]:
-    """Return what is reported of a model whose golden answers to the text `a` are these labels."""
+    """Return the report on a model whose golden answers to the text `a` are these labels."""
     golden = tuple({"request": {"text": "a"}, "response": {"label": label, "score": 0.89}} for label in labels)
     printed: list[str] = []
     with echo(folder) as server:
@@ -67,12 +67,12 @@ def start(folder: Path, *labels: str) -> list[str]:
     return printed
 
 
-def test_every_golden_request_is_asked_and_each_worker_twice(tmp_path: Path) -> None:
+def test_every_golden_request_is_sent_and_each_worker_gets_two(tmp_path: Path) -> None:
     assert start(tmp_path, *"aaaaa")[-1] == "echo 1.0: 5 of 5 golden requests answered as expected"
     assert start(tmp_path, "a")[-1] == "echo 1.0: 2 of 2 golden requests answered as expected"
 
 
-def test_a_few_answers_that_differ_are_told_and_more_stop_the_start(tmp_path: Path) -> None:
+def test_a_small_number_of_differing_answers_is_reported_and_more_stop_the_start(tmp_path: Path) -> None:
     assert start(tmp_path, *"aaab")[-1] == "echo 1.0: 3 of 4 golden requests answered as expected"
     with pytest.raises(
         ServerError, match="echo answers 2 of 4 golden requests wrongly, the first: label 'a', expected"
@@ -80,7 +80,7 @@ def test_a_few_answers_that_differ_are_told_and_more_stop_the_start(tmp_path: Pa
         start(tmp_path, *"aabb")
 
 
-def test_a_failure_is_told_with_its_cause_though_the_log_tells_of_it_later(
+def test_a_failure_is_reported_with_its_cause_though_the_log_has_it_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(WORKERS[0], "status", "UNLOADED")
@@ -106,7 +106,7 @@ def test_torchserve_is_given_time_to_ask_nvidia_smi_for_each_worker_on_a_gpu(
     assert timeouts == [5, 45]
 
 
-def test_a_model_that_torchserve_does_not_know_is_told_from_no_answer(tmp_path: Path) -> None:
+def test_a_model_that_torchserve_does_not_know_differs_from_no_answer(tmp_path: Path) -> None:
     with tokens.local_session() as session:
         with echo(tmp_path) as server:
             assert management.describe(session, server, "nobody", "1.0") is None

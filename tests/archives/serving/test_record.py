@@ -1,4 +1,4 @@
-"""Which of the recorded servers run, and which one a command takes."""
+"""Test which recorded servers count as running, and which one a command selects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recorded(servers: Path, port: int, pid: int = 1) -> Server:
     return server
 
 
-def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
+def test_only_a_server_that_answers_is_listed(tmp_path: Path) -> None:
     free = ports.free_ports("127.0.0.1", 1)[0]
     with process_of(tmp_path / str(free)) as pid:
         silent = recorded(tmp_path, free, pid)
@@ -41,7 +41,7 @@ def test_only_a_server_that_answers_is_found(tmp_path: Path) -> None:
         assert not ports.is_free("127.0.0.1", second_server.port)
 
 
-def test_another_program_on_the_port_of_a_server_that_has_ended_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_another_program_on_the_port_of_a_stopped_server_is_not_mistaken_for_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as another, process_of(tmp_path) as pid:
         port = another.getsockname()[1]
         recorded(tmp_path, port, pid)
@@ -59,7 +59,7 @@ def test_an_unreadable_record_counts_as_none(tmp_path: Path) -> None:
 def test_a_server_runs_as_long_as_its_process_does(
     processes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both on Linux and where there is no /proc, as on macOS."""
+    """Check this both on Linux and without /proc, as on macOS."""
     monkeypatch.setattr(record, "PROCESSES", Path(processes))
     with process_of(tmp_path) as pid:
         server = new_server(tmp_path, pid=pid)

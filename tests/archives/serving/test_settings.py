@@ -29,7 +29,7 @@ def read(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_a_server_is_private_guarded_and_bound_to_its_store(tmp_path: Path) -> None:
+def test_a_server_is_private_needs_a_key_and_serves_only_its_store(tmp_path: Path) -> None:
     write_archive(tmp_path, "echo", version="2.0")
     settings = Settings(tmp_path, "127.0.0.1", 1, 2, 3, (4, 5), workers=7)
     written = read(properties(settings, find_models(tmp_path, [])))
@@ -71,7 +71,7 @@ def test_an_unknown_profile_is_named(capsys: pytest.CaptureFixture[str]) -> None
     assert "balanced" in capsys.readouterr().err
 
 
-def test_ports_follow_the_first_one_unless_given() -> None:
+def test_ports_follow_the_first_one_unless_set() -> None:
     settings = settings_of(parsed("--port", "18090"))
     assert (settings.port, settings.management_port, settings.metrics_port) == (18090, 18091, 18092)
     settings = settings_of(parsed("--port", "18090", "--metrics-port", "18099"))
@@ -81,7 +81,7 @@ def test_ports_follow_the_first_one_unless_given() -> None:
 
 
 @pytest.mark.parametrize(("options", "port"), [(["--port=65534"], 65536), (["--metrics-port=-1"], -1)])
-def test_a_port_that_cannot_be_is_named(options: list[str], port: int) -> None:
+def test_an_impossible_port_is_named(options: list[str], port: int) -> None:
     with pytest.raises(ServerError, match=f"there is no port {port}: .*PORT="):
         settings_of(parsed(*options))
 
@@ -110,7 +110,7 @@ def test_without_a_gpu_auto_takes_the_cores_and_gpu_is_refused(monkeypatch: pyte
         (["--device", "cpu"], 0, hardware.usable_cores()),
     ],
 )
-def test_gpus_are_found_and_written_for_torchserve(
+def test_gpus_are_detected_and_written_for_torchserve(
     options: list[str], gpus: int, workers: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_smi(tmp_path, gpus=2, monkeypatch=monkeypatch)
@@ -122,7 +122,7 @@ def test_gpus_are_found_and_written_for_torchserve(
     assert read(text)["number_of_gpu"] == str(gpus)
 
 
-def test_paths_and_addresses_are_written_as_java_reads_them(tmp_path: Path) -> None:
+def test_paths_and_addresses_are_escaped_for_java(tmp_path: Path) -> None:
     store = tmp_path / "josé" / "𝄞"
     write_archive(store, "echo")
     settings = Settings(store, "::1", 1, 2, 3, (4, 5), workers=1)

@@ -1,4 +1,4 @@
-"""The environment of a started server, and a start whose output nobody reads."""
+"""Test the environment of a started server, and a start whose output nobody reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.recorded import new_server
         ("1", [], "-1", None),
     ],
 )
-def test_torchserve_gets_numbers_of_gpus_in_the_order_that_they_were_counted_in(
+def test_torchserve_numbers_gpus_in_the_order_in_which_they_were_counted(
     cuda_visible_devices: str,
     gpus: list[str],
     visible: str,
@@ -41,7 +41,7 @@ def test_torchserve_gets_numbers_of_gpus_in_the_order_that_they_were_counted_in(
     assert (environment["CUDA_VISIBLE_DEVICES"], environment.get("CUDA_DEVICE_ORDER")) == (visible, order)
 
 
-def test_of_a_start_that_nobody_reads_any_more_no_server_is_left(
+def test_a_start_whose_output_is_closed_leaves_no_server_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Unread(StringIO):

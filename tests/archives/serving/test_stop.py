@@ -1,4 +1,4 @@
-"""The end of a server: how long a stop waits for its requests, and what is left of it."""
+"""Test how a server is stopped: how long it waits for its requests, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def management_says(
     monkeypatch: pytest.MonkeyPatch, *answers: int | Exception | None
 ) -> Iterator[int | Exception | None]:
-    """Let the management API say these, one a look: how many requests wait, nothing, or that it knows no such model."""
+    """Make the management API give one of these a poll: waiting requests, no answer, or an unknown model."""
     left = iter(answers)
 
     def describe(*where: Any) -> dict[str, Any] | None:
@@ -51,12 +51,12 @@ def test_it_is_idle_once_no_request_waits_and_not_while_it_does_not_answer(
     assert list(left) == []
 
 
-def test_in_a_model_that_was_taken_away_no_request_waits(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_waits_in_a_model_that_was_unregistered(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     management_says(monkeypatch, None)
     assert stops.wait_until_idle(server, 60)
 
 
-def test_one_that_has_ended_is_waited_for_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_has_ended_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     management_says(monkeypatch, requests.ConnectionError())
     with process_of(tmp_path) as pid:
         server = new_server(tmp_path, pid=pid)
@@ -92,7 +92,7 @@ def test_the_server_to_stop_is_the_only_one_that_runs_or_that_of_the_port(tmp_pa
     with pytest.raises(ServerError, match="no server is running"):
         stops.find_stoppable(None, tmp_path)
     gone = new_record(1, pid=1)
-    assert stops.find_stoppable(None, tmp_path) == gone  # its record is still to be removed
+    assert stops.find_stoppable(None, tmp_path) == gone  # its record has yet to be removed
     with process_of(tmp_path / "2") as two, process_of(tmp_path / "3") as three:
         second = new_record(2, two)
         assert stops.find_stoppable(None, tmp_path) == second
