@@ -1,4 +1,4 @@
-"""Fixtures that every folder of tests shares."""
+"""Provide the fixtures that every folder of tests shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-# Marks of all tests below a folder or in a file, so that `make test-fast` leaves them out.
+# Marks for all tests below a folder or in a file, so that `make test-fast` leaves them out.
 MARKS = {
     "e2e": ["e2e", "loadtest/runs"],
     "train": [
@@ -25,7 +25,7 @@ MARKS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by where they stand."""
+    """Mark tests by their folder or file."""
     for item in items:
         for mark, places in MARKS.items():
             if any(item.path.is_relative_to(TESTS / place) for place in places):
@@ -33,18 +33,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set what tests and their commands run with: one thread for torch, no progress bars, a cache of the session."""
+    """Give tests and their commands one thread for torch, no progress bars and a cache for this session."""
     cache = tempfile.TemporaryDirectory(prefix="datasets-")
     config.add_cleanup(cache.cleanup)
-    os.environ["OMP_NUM_THREADS"] = "1"  # more would only wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"  # more threads would only wait for each other
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["HF_DATASETS_CACHE"] = cache.name  # read when `datasets` is imported, before any fixture
 
 
 @pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a `runs` folder with one exported model, `tiny`: 4 labels, a complexity head. Copy before you change it."""
-    # Imported here: it needs torch, and most tests do not.
+    """Write a `runs` folder with the model `tiny`: 4 labels and a complexity head. Copy before you change it."""
+    # This import is here because it needs torch, and most tests do not.
     from tests.support.tiny_export import write_tiny_export
 
     runs = tmp_path_factory.mktemp("runs")

@@ -1,4 +1,4 @@
-"""Pipelines on the tiny exports, and a service under TorchServe's own context."""
+"""Provide pipelines on the tiny exports, and a service with TorchServe's real context."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pipeline(tiny_export: Path) -> ClassificationPipeline:
 
 @pytest.fixture(scope="module")
 def qa(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
-    """In fp32, an answer does not depend on its neighbours."""
+    """Load fp32, where an answer does not depend on its neighbours."""
     return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx")
 
 

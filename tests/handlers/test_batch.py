@@ -1,4 +1,4 @@
-"""A batch under TorchServe's own context and metrics: good and wrong rows, failures, logs."""
+"""Test batches with TorchServe's real context and metrics: good and wrong rows, failures, logs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_longest_requests_of_a_batch_of_too_many_tokens_are_refused(
 def test_a_batch_may_have_as_many_tokens_as_the_fastest_run_allows(
     seconds: float, tokens: int, pipeline: ClassificationPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Full micro-batches of the longest rows, 10 of 24 tokens in a budget of 256: a single row is always answered."""
+    """Fill micro-batches with the longest rows, 10 of 24 tokens in a budget of 256; a single row is always answered."""
     monkeypatch.setattr(timeit, "repeat", lambda run, **_: [0.5, 0.25, 0.4])
     assert pipeline.measure_capacity(seconds, 24) == tokens
 
@@ -136,7 +136,7 @@ def test_dense_contexts_are_refused_early_and_cost_nobody_an_answer(
     seen: list[str] = []
     original = qa.tokenizer.tokenize
     monkeypatch.setattr(qa.tokenizer, "tokenize", lambda texts: (seen.extend(texts), original(texts))[1])
-    length = 31 * qa.tokenizer.max_length  # one row where a token has 32 characters
+    length = 31 * qa.tokenizer.max_length  # this would be one row if a token had 32 characters
     dense = {"instances": [{"question": "who", "context": f"{i}" + "." * length} for i in range(5)]}
     (status, answer), *refused = ask(BatchService(qa, context, 160), context, ASKED, *[dense] * 9)
     assert (status, answer["answer"] in CONTEXT) == (200, True)
@@ -148,7 +148,7 @@ def test_dense_contexts_are_refused_early_and_cost_nobody_an_answer(
 def test_answers_that_would_fill_the_memory_are_refused_before_they_do(
     qa: QuestionAnsweringPipeline, context: Context
 ) -> None:
-    """A word of any length is one token, and each question lists its context twenty times over."""
+    """Send words of one token each, whatever their length, and questions that list their context twenty times over."""
     words = " ".join(letter * 2040 for letter in "𐐨𐐩𐐪𐐫𐐬𐐭")
     many = {"questions": ["who wrote it?"] * 400, "context": words, "top_k": 20}
     service = BatchService(qa, context, 4000)
@@ -162,7 +162,7 @@ def test_answers_that_would_fill_the_memory_are_refused_before_they_do(
 
 
 class NotANumber(ClassificationPipeline):
-    """Gives scores that are not numbers for every label of a request for two."""
+    """Return NaN as the score of every label of a request for two labels."""
 
     def decode(self, requests: Sequence[EncodedRequest], logits: Logits) -> Iterator[dict[str, Any] | RequestError]:
         for i, request in enumerate(requests):
@@ -171,7 +171,7 @@ class NotANumber(ClassificationPipeline):
         return super().decode(requests, logits)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
+@pytest.mark.filterwarnings("ignore:invalid value")  # numpy warns of NaN
 def test_scores_that_are_not_numbers_never_become_json(pipeline: ClassificationPipeline, context: Context) -> None:
     service = BatchService(NotANumber(**vars(pipeline)), context, 2048)
     answers = ask(service, context, "hello", {"text": "hello", "top_k": 2})
@@ -179,7 +179,7 @@ def test_scores_that_are_not_numbers_never_become_json(pipeline: ClassificationP
 
 
 class Poisoned(ClassificationPipeline):
-    """Fails at texts with `poison`, as a library might: with the text in the error."""
+    """Fail at texts with `poison`, as a library might: with the text in the error."""
 
     def encode_instances(self, instances: Sequence[TextInstance]) -> list[EncodedText]:
         for instance in instances:
@@ -188,7 +188,7 @@ class Poisoned(ClassificationPipeline):
         return super().encode_instances(instances)
 
 
-def test_a_failure_is_confined_to_its_request_and_logged_without_the_text(
+def test_a_failure_affects_only_its_request_and_is_logged_without_the_text(
     pipeline: ClassificationPipeline, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

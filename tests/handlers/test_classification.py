@@ -1,4 +1,4 @@
-"""Classification by a tiny real model: golden answers, order, ranking, and exports that do not fit together."""
+"""Test classification with a tiny real model: golden answers, order, ranking, and inconsistent exports."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_labels_are_ranked_by_score_and_keep_the_order_of_equals() -> None:
     assert [entry["score"] for entry in four] == pytest.approx([0.3, 0.3, 0.2, 0.2], abs=1e-6)
 
 
-def test_each_request_gets_its_own_top_k(pipeline: ClassificationPipeline) -> None:
+def test_each_request_has_a_separate_top_k(pipeline: ClassificationPipeline) -> None:
     answers = pipeline.predict([{"text": "hello", "top_k": k} for k in (1, 4, 2)] + ["hello"])
     assert [len(answer["top_k"]) for answer in answers] == [1, 4, 2, 3]
 
 
 def test_rows_of_all_requests_come_back_in_order(tiny_export: Path) -> None:
-    """In fp32 an answer does not depend on its neighbours, so that one by one and all together must agree."""
+    """Use fp32, where an answer does not depend on its neighbours, so that single and batched answers must agree."""
     pipeline = ClassificationPipeline.load(tiny_export, model_file="model.onnx", limits=Limits(40, 4, 40))
     alone = [pipeline.predict([sentence])[0] for sentence in SENTENCES]
     requests = [
@@ -74,7 +74,7 @@ def test_a_wrong_request_raises(pipeline: ClassificationPipeline) -> None:
         pipeline.predict(["hello", {"text": 1}])
 
 
-def test_a_model_without_the_complexity_head(tmp_path: Path) -> None:
+def test_a_model_without_the_complexity_head_gives_no_complexity(tmp_path: Path) -> None:
     [answer] = ClassificationPipeline.load(write_tiny_export(tmp_path / "export", complexity=False)).predict(["hello"])
     assert "complexity" not in answer
 

@@ -1,4 +1,4 @@
-"""The model a worker serves: INT8 where it answers as at export, else fp32, else none."""
+"""Test which model a worker serves: INT8 where it answers as at export, else fp32, else none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Golden = list[dict[str, Any]]
 
 @pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
 def exported(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, type[Pipeline]]:
-    """Return an exported folder of each task, to be changed, and its pipeline."""
+    """Return an exported folder of each task, which the test may change, and its pipeline."""
     name, task = request.param
     return shutil.copytree(request.getfixturevalue(name), tmp_path / "export"), task
 
@@ -44,7 +44,7 @@ def write(folder: Path, golden: Golden) -> None:
 
 
 def alter_fp32(folder: Path, rows: int) -> None:
-    """Move the scores that fp32 had at export in so many golden answers, which did not differ from INT8's."""
+    """Shift the fp32 scores of this many golden answers that did not differ from INT8 at export."""
     golden = read(folder)
     same = [pair for pair in golden if answer_mismatch(pair["response"], pair["fp32"]) is None]
     assert len(same) >= rows
@@ -65,7 +65,7 @@ def test_int8_that_answers_as_at_export_stays(
     assert not caplog.records
 
 
-@pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
+@pytest.mark.filterwarnings("ignore:invalid value")  # numpy warns of NaN
 @pytest.mark.parametrize("spoil", [shuffle_weights, lose_numbers])
 def test_where_int8_is_wrong_fp32_serves_and_one_warning_says_so(
     exported: tuple[Path, type[Pipeline]],
@@ -98,7 +98,7 @@ def test_answers_that_differed_at_export_do_not_count(folder: Path) -> None:
     assert load_checked(ClassificationPipeline, folder, model_file=INT8)[1] == INT8
 
 
-def test_the_more_answers_differed_at_export_the_more_may_do_so_by_chance() -> None:
+def test_the_allowance_for_chance_grows_with_the_answers_that_differed_at_export() -> None:
     assert [allowed_mismatches(count) for count in (0, 1, 4, 8, 14)] == [1, 3, 7, 11, 18]
 
 
@@ -109,7 +109,7 @@ def test_where_fp32_is_wrong_too_nothing_is_served(folder: Path) -> None:
         load_checked(ClassificationPipeline, folder, model_file=INT8)
 
 
-def test_fp32_by_choice_is_held_to_its_own_answers(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fp32_by_choice_has_to_give_the_answers_of_fp32(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     shuffle_weights(folder / INT8)
     assert load_checked(ClassificationPipeline, folder, model_file=FP32)[1] == FP32
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""Answers that agree with a golden one, and those that do not."""
+"""Test which answers agree with a golden one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_another_label_agrees_only_where_it_was_about_as_likely() -> None:
 
 
 @pytest.mark.parametrize("got", [None, [], "a", {"error": {"code": "x"}}, {"label": "a"}, SURE | {"truncated": True}])
-def test_the_fields_have_to_be_the_same(got: Any) -> None:
+def test_the_fields_have_to_be_equal(got: Any) -> None:
     assert str(answer_mismatch(got, SURE)).startswith("fields ")
 
 
@@ -95,7 +95,7 @@ def quoted(*ranking: tuple[str, float], no_answer: float = 0.01, start: int = 5)
 
 
 def unanswered(no_answer: float, *ranking: tuple[str, float]) -> dict[str, Any]:
-    """As above a threshold."""
+    """Return an empty answer, as a request with a threshold may get."""
     empty = {"answer": "", "score": no_answer, "start": 0, "end": 0}
     return quoted(*ranking, no_answer=no_answer) | empty
 
@@ -103,7 +103,7 @@ def unanswered(no_answer: float, *ranking: tuple[str, float]) -> dict[str, Any]:
 JOSE = quoted(("José", 0.5), ("Łódź", 0.48), ("1901", 0.005))
 
 
-def test_the_same_words_agree_wherever_they_stand() -> None:
+def test_the_same_words_agree_at_any_position() -> None:
     assert answer_mismatch(quoted(("José", 0.495), ("Łódź", 0.48), start=9), JOSE) is None
 
 
@@ -118,7 +118,7 @@ def test_the_reason_of_a_wrong_score_quotes_no_words() -> None:
         assert answer_mismatch(got, JOSE) == "the score of an answer is off"
 
 
-def test_words_and_none_agree_only_on_two_sides_of_a_threshold() -> None:
+def test_words_and_no_answer_agree_only_on_two_sides_of_a_threshold() -> None:
     some, none = quoted(("José", 0.65), no_answer=0.245), unanswered(0.255, ("José", 0.64))
     assert answer_mismatch(none, none) is None
     assert answer_mismatch(none, some) is None
@@ -145,7 +145,7 @@ def placed(*ranking: tuple[str, float], **more: Any) -> dict[str, Any]:
 RIGHT = placed(("José", 0.5), ("Łódź", 0.48))
 
 
-def test_words_have_to_stand_where_the_answer_says() -> None:
+def test_words_have_to_be_at_the_position_in_the_answer() -> None:
     pair = {"request": ASKED, "response": RIGHT}
     assert golden_mismatch(RIGHT, pair) is None
     moved = placed(("José", 0.5), ("Łódź", 0.48))
@@ -179,7 +179,7 @@ def test_an_answer_may_agree_with_fp32_instead_of_int8_whose_mismatch_is_the_rea
     ],
 )
 def test_a_malformed_answer_gets_a_reason(change: dict[str, Any], many: bool) -> None:
-    """Never an exception: whoever checks a server relies on it."""
+    """Raise no exception for it: whoever checks a server relies on that."""
     for request, right in ((ASKED, RIGHT), ({"text": "hello"}, SURE), ("hello", SURE)):
         pair, wrong = {"request": request, "response": right}, right | change
         if many and request != "hello":

@@ -1,4 +1,4 @@
-"""Damaged or foreign archives and wrong settings never become a worker that answers."""
+"""Test that a worker never answers with a damaged or foreign archive or wrong settings."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_missing_list_of_files_is_refused(folder: Path) -> None:
         check_integrity(folder)
 
 
-def test_handlers_from_elsewhere_are_refused(folder: Path) -> None:
+def test_handlers_from_outside_the_archive_are_refused(folder: Path) -> None:
     with pytest.raises(IntegrityError, match="not from the archive: unset PYTHONPATH"):
         check_origin(folder)
 
@@ -86,7 +86,7 @@ def test_settings_are_read() -> None:
     assert settings.load_arguments() == {"model_file": "model_int8.onnx", "limits": Limits(512, 32, 8), "threads": 1}
 
 
-def test_a_task_has_settings_of_its_own() -> None:
+def test_a_task_has_settings_that_others_lack() -> None:
     settings = QuestionAnsweringPipeline.settings_class.read({"handler": {**SECTION, "max_windows": 7}})
     assert settings.load_arguments()["max_windows"] == 7
     with pytest.raises(ValueError, match="max_windows"):

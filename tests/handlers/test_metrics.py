@@ -1,4 +1,4 @@
-"""Metrics of a batch: each value once, in the lines that TorchServe's own metrics write."""
+"""Test the metrics of a batch: each value once, in the lines that TorchServe's metrics write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.torchserve import ask, new_context
 
 
 def emitted(caplog: pytest.LogCaptureFixture) -> dict[str, float]:
-    """The values by name, of the one record that a batch's lines come in."""
+    """Return the values by name from the single log record of a batch."""
     [record] = [message for message in caplog.messages if message.startswith("[METRICS]")]
     form = re.compile(r"\[METRICS\](\w+)\.\w+:([0-9\-,.e]+)\|#ModelName:tiny,Level:Model\|")
     values = {match[1]: float(match[2]) for line in record.splitlines() if (match := form.match(line))}
@@ -80,10 +80,10 @@ def test_a_server_need_not_declare_the_metrics(tmp_path: Path, pipeline: Classif
     assert ask(BatchService(pipeline, context, 2048), context, "hello")[0][0] == 200
 
 
-def test_the_lines_are_those_of_torchserves_own_metrics(
+def test_the_lines_equal_those_of_torchserves_metrics(
     context: Context, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which hold only metrics that configs/serving/metrics.yaml declares."""
+    """Compare with TorchServe's metrics, which include only those that configs/serving/metrics.yaml declares."""
     monkeypatch.setattr(metrics.time, "time", lambda: 1234567.8)
     values = {name: number + 0.25 for number, name in enumerate(name for units in UNITS.values() for name in units)}
     with caplog.at_level(logging.INFO):

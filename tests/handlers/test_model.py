@@ -1,4 +1,4 @@
-"""Packing, and logits of micro-batches against one padded run."""
+"""Test how rows are packed, and compare the logits of micro-batches with those of one padded run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = [[2, *range(4, 4 + length), 3] for length in (9, 1, 5, 20, 3)]
     lengths=st.lists(st.integers(1, 512), max_size=200),
     limits=st.builds(Limits, st.integers(1, 4096), st.integers(1, 64), st.integers(1, 4096)),
 )
-def test_packing_loses_no_row_and_holds_the_limits(lengths: list[int], limits: Limits) -> None:
+def test_packing_loses_no_row_and_observes_the_limits(lengths: list[int], limits: Limits) -> None:
     batches = pack(lengths, limits)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Messages as TorchServe's frontend writes them, read through the buffer and by TorchServe's own reader."""
+"""Read messages of TorchServe's frontend through the buffer, and compare with TorchServe's reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sized(data: bytes) -> bytes:
 
 
 def message(bodies: list[bytes]) -> bytes:
-    """A prediction of several requests, each with two headers and a body."""
+    """Return the message for a prediction of several requests, each with two headers and a body."""
     end = struct.pack("!i", -1)
     text = b"I"
     for number, body in enumerate(bodies):
@@ -37,7 +37,7 @@ def message(bodies: list[bytes]) -> bytes:
 
 
 def received(protocol: ModuleType, pieces: list[bytes], messages: int) -> list[list[bytes]]:
-    """Return the bodies of each message of a connection that gives the bytes in these pieces."""
+    """Return the bodies of each message from a connection that delivers the bytes in these pieces."""
     worker, frontend = socket.socketpair()
     sender = threading.Thread(target=lambda: [frontend.sendall(piece) for piece in pieces])
     with worker, frontend:

@@ -1,4 +1,4 @@
-"""Answers of a tiny real model: golden ones, offsets in any Unicode, windows, neighbours, and texts too long."""
+"""Test answers of a tiny real model: golden requests, offsets in any Unicode, windows, batches, and long texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.tiny_qa_export import CONTEXT, DOC_STRIDE, MAX_LENGTH, MAX_QU
 
 
 def assert_alike(answer: dict[str, Any], other: dict[str, Any]) -> None:
-    """The same answer, but for the rounding of floating-point sums."""
+    """Assert that two answers are equal but for the rounding of floating-point sums."""
     assert answer.keys() == other.keys()
     assert [answer[key] for key in ("answer", "start", "end")] == [other[key] for key in ("answer", "start", "end")]
     assert answer["score"] == pytest.approx(other["score"], abs=1e-4)
@@ -98,7 +98,7 @@ def test_no_answer_begins_with_a_mark_of_the_character_before(qa: QuestionAnswer
     assert [one["answer"] for one in ask(qa, "what", context, top_k=20)["top_k"]] == [context]
 
 
-def test_several_questions_get_the_answers_that_each_gets_alone(qa: QuestionAnsweringPipeline) -> None:
+def test_several_questions_get_the_same_answers_as_one_by_one(qa: QuestionAnsweringPipeline) -> None:
     [together] = qa.predict([{"questions": QUESTIONS, "context": CONTEXT}])
     assert list(together) == ["predictions"]
     for question, answer in zip(QUESTIONS, together["predictions"], strict=True):
@@ -116,8 +116,8 @@ def test_windows_of_all_requests_are_packed_and_come_back_in_order(tiny_qa_expor
         assert_alike(answer, qa.predict([one])[0])
 
 
-def test_answers_come_from_every_window(qa: QuestionAnsweringPipeline) -> None:
-    """Over all windows there is one ranking: each window's own best answer cannot beat it."""
+def test_the_best_answers_of_all_windows_are_ranked_together(qa: QuestionAnsweringPipeline) -> None:
+    """Compare with the best answer of each window, which cannot beat the ranking over all windows."""
     context = ". ".join(SENTENCES)
     whole = ask(qa, "what", context, top_k=20)
     assert windows_of(qa, {"question": "what", "context": context}) == 3
@@ -134,7 +134,7 @@ def test_a_model_of_another_task_is_refused(tiny_export: Path, tiny_qa_export: P
 
 @pytest.fixture(scope="module")
 def limited(tiny_qa_export: Path) -> QuestionAnsweringPipeline:
-    """In fp32, an answer does not depend on its neighbours."""
+    """Load fp32, where an answer does not depend on its neighbours."""
     return QuestionAnsweringPipeline.load(tiny_qa_export, model_file="model.onnx", max_windows=8)
 
 
@@ -147,7 +147,7 @@ def tokenized(limited: QuestionAnsweringPipeline, monkeypatch: pytest.MonkeyPatc
     return texts_seen
 
 
-def test_a_text_is_tokenized_once_however_often_it_stands_in_a_request(
+def test_a_text_is_tokenized_once_however_often_a_request_repeats_it(
     limited: QuestionAnsweringPipeline, tokenized: list[str]
 ) -> None:
     one = {"question": "who", "context": "the fox"}
@@ -191,7 +191,7 @@ def test_a_megabyte_costs_no_more_than_the_limit_of_windows(limited: QuestionAns
     assert limited.estimate_rows(limited.parse(request)) <= 8 + 1
 
 
-def test_an_answer_holds_only_some_of_a_flood_of_marks(limited: QuestionAnsweringPipeline) -> None:
+def test_an_answer_has_a_limited_number_of_combining_marks(limited: QuestionAnsweringPipeline) -> None:
     ranking = ask(limited, "what", "cafe" + "\u0301" * 1_000_000, top_k=20)["top_k"]
     assert max(len(one["answer"]) for one in ranking) == len("cafe") + 32
 
@@ -203,7 +203,7 @@ def test_only_a_part_of_a_megabyte_is_tokenized(limited: QuestionAnsweringPipeli
     assert sum(context) == 32 * limited.max_context_tokens
 
 
-def test_little_more_of_a_dense_megabyte_is_tokenized_than_is_used(
+def test_hardly_more_of_a_dense_megabyte_is_tokenized_than_is_used(
     limited: QuestionAnsweringPipeline, tokenized: list[str]
 ) -> None:
     ask(limited, "what", " " * (10 * limited.max_context_tokens) + "." * 1_000_000)

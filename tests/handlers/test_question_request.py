@@ -1,4 +1,4 @@
-"""Requests with questions: every way to ask, and every way to get it wrong."""
+"""Test requests with questions: every accepted form, and every mistake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_several_questions_share_context_and_options() -> None:
     assert parse({"questions": ["Who?"], "context": "Ada did."}).many
 
 
-def test_instances_take_the_options_of_the_request_unless_they_have_their_own() -> None:
+def test_instances_inherit_the_options_of_the_request_unless_they_set_them() -> None:
     body = {"top_k": 5, "no_answer_threshold": 1, "instances": [ASKED, ASKED | {"top_k": 1, "no_answer_threshold": 0}]}
     expected = [instance(top_k=5, no_answer_threshold=1), instance(top_k=1, no_answer_threshold=0)]
     assert parse(body) == Request(expected, many=True)

@@ -1,4 +1,4 @@
-"""The decoder against the definition: every allowed span of every window, one by one."""
+"""Test the decoder against the definition: every allowed span of every window, one by one."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from handlers.text.windows import Window
 
 
 def window(tokens: int, begin: int = 0) -> Window:
-    """Context tokens of two characters each behind a question of one token."""
+    """Return a window of context tokens of two characters each behind a question of one token."""
     offsets = [(begin + 2 * i, begin + 2 * i + 2) for i in range(tokens)]
     return Window([2, 9, 3, *range(10, 10 + tokens), 3], 3, offsets)
 
@@ -76,7 +76,7 @@ def test_logits_outside_the_context_never_answer() -> None:
 def test_a_range_that_several_spans_hold_counts_once_by_the_best_of_them(
     data: st.DataObject, sizes: list[tuple[int, int]], longest: int, pieces: int
 ) -> None:
-    """Windows overlap, and some tokenizers make several tokens of one character."""
+    """Count such a range once, since windows overlap and some tokenizers make several tokens of one character."""
     windows = [
         Window(
             [2, 9, 3, *range(10, 10 + size), 3],
@@ -149,7 +149,7 @@ def test_an_answer_never_begins_within_a_character(context: str, start: int, exp
     assert context[grapheme_start(context, start) :] == expected
 
 
-def test_only_some_of_a_flood_of_marks_are_looked_at() -> None:
+def test_a_limited_number_of_combining_marks_is_examined() -> None:
     assert grapheme_start("e" + "\u0301" * 1000, 900) == 900 - 32
 
 

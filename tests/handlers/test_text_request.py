@@ -1,4 +1,4 @@
-"""Requests with texts: every shape in which TorchServe hands one over, and every way to get it wrong."""
+"""Test requests with texts: every form in which TorchServe passes them on, and every mistake."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_text_arrives_in_many_shapes(body: object, key: str) -> None:
     assert parse({key: body}) == single("hello")
 
 
-def test_instances_take_the_top_k_of_the_request_unless_they_have_their_own() -> None:
+def test_instances_inherit_the_top_k_of_the_request_unless_they_set_it() -> None:
     body = {"top_k": 5, "instances": [{"text": "a"}, {"text": "b", "top_k": 1}]}
     assert parse({"body": body}) == Request([TextInstance("a", 5), TextInstance("b", 1)], many=True)
 

@@ -1,4 +1,4 @@
-"""Tokenization: cuts, stored settings and special tokens in users' texts."""
+"""Test tokenization: truncation, stored settings and special tokens in users' texts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ NAMED = "[CLS] hello [SEP] [PAD] [MASK]"
 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
-    """With special tokens that it looks for in texts, as that of any pretrained model."""
+    """Return a tokenizer that looks for special tokens in texts, as that of any pretrained model does."""
     tokenizer = tiny_tokenizer()
     tokenizer.add_special_tokens(CONTROLS)
     return tokenizer
@@ -68,7 +68,7 @@ def test_special_tokens_in_a_users_text_are_text(tokenizer: Tokenizer) -> None:
 
 
 def test_special_tokens_in_a_question_and_its_context_are_text(tokenizer: Tokenizer) -> None:
-    """Else a context could end its window, and hide a part of itself from the model."""
+    """Otherwise a context could end its window, and hide a part of itself from the model."""
     pad, _, cls, sep, mask = map(tokenizer.token_to_id, CONTROLS)
     windows = WindowTokenizer(tokenizer.to_str())
     text, _ = windows.first_tokens(NAMED, 60)

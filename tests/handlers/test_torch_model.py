@@ -1,4 +1,4 @@
-"""The model of a GPU worker, on the CPU: the same answers, full memory. Tests marked gpu run it on a GPU."""
+"""Test the model of a GPU worker on the CPU: equal answers, full memory. Tests marked gpu run it on a GPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.tiny_qa_export import MAX_LENGTH as QA_MAX_LENGTH
 from tests.support.torchserve import ask, new_context
 
 ROWS = [[2, *range(4, 4 + length), 3] for length in (9, 1, 15, 20, 3, 22, 11, 2)]
-TOLERANCE = 0.01  # of logits of about 4, in half precision
+TOLERANCE = 0.01  # tolerance for logits of about 4 in half precision
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 DEVICES = ["cpu", pytest.param("cuda:0", marks=[pytest.mark.gpu, NEEDS_GPU])]
 
@@ -39,13 +39,13 @@ def model(tiny_export: Path) -> TorchModel:
 
 @pytest.fixture(params=[("tiny_export", ClassificationPipeline), ("tiny_qa_export", QuestionAnsweringPipeline)])
 def exported(request: pytest.FixtureRequest) -> tuple[Path, type[Pipeline]]:
-    """Of each task an exported folder, and its pipeline."""
+    """Return an exported folder of each task, and its pipeline."""
     name, task = request.param
     return request.getfixturevalue(name), task
 
 
 def fill_memory(model: TorchModel, monkeypatch: pytest.MonkeyPatch, fits: Callable[[int, int], bool]) -> list[int]:
-    """Micro-batches of so many rows and tokens that do not fit fail as on a GPU; returns the rows of each that runs."""
+    """Make micro-batches that do not fit fail as on a GPU; return the list of row counts of those that run."""
     network, ran = model._network, []
 
     def run(ids: torch.Tensor, mask: torch.Tensor) -> Any:
@@ -59,7 +59,7 @@ def fill_memory(model: TorchModel, monkeypatch: pytest.MonkeyPatch, fits: Callab
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: str) -> None:
+def test_logits_equal_those_of_fp32_in_the_order_of_the_rows(tiny_export: Path, device: str) -> None:
     expected, _ = OnnxModel(tiny_export / "model.onnx", 1).run(ROWS, Limits(64, 4, 64))
     for limits in (torch_model.LIMITS, Limits(50, 3, 50), Limits(1, 1, 1)):
         logits, _ = TorchModel(tiny_export / GPU_FILE, device, MAX_LENGTH).run(ROWS, limits)
@@ -70,7 +70,7 @@ def test_logits_are_those_of_fp32_in_the_rows_order(tiny_export: Path, device: s
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_logits_of_tokens_are_those_of_fp32_without_the_padding(tiny_qa_export: Path, device: str) -> None:
+def test_logits_of_tokens_equal_those_of_fp32_without_the_padding(tiny_qa_export: Path, device: str) -> None:
     expected, _ = OnnxModel(tiny_qa_export / "model.onnx", 1).run(ROWS, Limits(64, 4, 64), per_token=True)
     model = TorchModel(tiny_qa_export / GPU_FILE, device, QA_MAX_LENGTH)
     logits, _ = model.run(ROWS, torch_model.LIMITS, per_token=True)
@@ -117,7 +117,7 @@ def test_micro_batches_that_do_not_fit_are_halved_for_a_while(
     for name, values in expected.items():
         np.testing.assert_allclose(logits[name], values, atol=TOLERANCE)
     assert sorted(ran) == [2, 2, 4]
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2  # of 8 rows, then of 4
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2  # micro-batches of 8 rows, then of 4
     assert "8 rows of 24 tokens do not fit into the memory of cpu" in caplog.text
 
     model.run(ROWS, torch_model.LIMITS)
@@ -177,7 +177,7 @@ def test_half_precision_that_answers_as_fp32_did_is_served(
     assert not caplog.records
 
 
-@pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of NaN
+@pytest.mark.filterwarnings("ignore:invalid value")  # numpy warns of NaN
 def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     exported: tuple[Path, type[Pipeline]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,7 +185,7 @@ def test_where_half_precision_is_wrong_the_cpu_serves_and_one_warning_says_so(
     folder = shutil.copytree(source, tmp_path / "export")
     program = torch.export.load(folder / GPU_FILE)
     for values in program.state_dict.values():
-        values.data.mul_(1e4)  # beyond what half precision holds
+        values.data.mul_(1e4)  # above the largest number of half precision
     torch.export.save(program, folder / GPU_FILE)
     pipeline, file = load_checked(task, folder, model_file=MODEL_FILE, device="cpu", limits=Limits(64, 4, 8))
     assert (file, type(pipeline.model), pipeline.limits) == (MODEL_FILE, OnnxModel, Limits(64, 4, 8))
@@ -253,7 +253,7 @@ def test_a_worker_ends_where_an_error_has_ended_cuda_and_goes_on_where_it_has_no
         service._answer([exchange], 0.0)
 
 
-def test_a_worker_takes_the_gpu_it_was_given_if_torch_can_use_it(
+def test_a_worker_uses_its_assigned_gpu_if_torch_can_use_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def device_for(gpu: int | None) -> str | None:
