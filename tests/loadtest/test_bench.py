@@ -1,4 +1,4 @@
-"""The measured variants, their metrics and their report."""
+"""Test the measured variants, their metrics and their report."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CONTENT = {
 OF_LONG = RESULTS.metrics()["texts"]["long"]
 
 
-def test_ratios_compare_within_a_turn_each_at_its_most_clients() -> None:
+def test_ratios_compare_variants_within_a_turn_each_at_its_highest_number_of_clients() -> None:
     ratios = OF_LONG["ratios"]
     assert ratios["clients"] == 64
     assert ratios["bundle_to"] == {
@@ -80,8 +80,8 @@ def test_the_table_and_the_picture_show_every_variant(tmp_path: Path) -> None:
     (bundle,) = [line for line in lines if LABELS[BUNDLE] in line and " 64 " in line]
     assert "600 (400 – 900)" in bundle
     assert "75 %" in bundle
-    few, most = [line for line in lines if LABELS[PLAIN] in line]
-    assert ("x " in few, "x 200.0 (200.0 – 300.0)" in most, "3.0 (2.0 – 3.0)" in most) == (False, True, True)
+    single, highest = [line for line in lines if LABELS[PLAIN] in line]
+    assert ("x " in single, "x 200.0 (200.0 – 300.0)" in highest, "3.0 (2.0 – 3.0)" in highest) == (False, True, True)
     draw(CONTENT["models"], CONTENT["environment"], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
@@ -108,7 +108,7 @@ def test_a_profile_is_named_in_the_label_of_its_variant() -> None:
     assert label("bundle_latency") == "this bundle, latency profile"
 
 
-def test_metrics_that_may_be_the_generators_own_are_reported() -> None:
+def test_metrics_that_the_generator_may_limit_are_reported() -> None:
     repeats = {64: [at(900), replace(at(900), generator_cores=0.95)], 1: [at(100)] * 2}
     busy = Results(1000, {"long": Turns(Work(2, 5, 600), [1000.0, 1000.0], {BUNDLE: repeats})}).metrics()
     assert problems(OF_LONG) == []
@@ -118,7 +118,7 @@ def test_metrics_that_may_be_the_generators_own_are_reported() -> None:
 
 
 def bench(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[Options]]:
-    """Return the command's exit code, and what it has measured; a server fails with the model `b`."""
+    """Return the command's exit code and its measurements; the server fails with the model `b`."""
     measured = []
 
     def compare(model: str, options: Options, report: object) -> Results:
@@ -133,7 +133,7 @@ def bench(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return command.main(), measured
 
 
-def test_each_model_and_variant_is_measured_once_and_kept_before_the_next_model(
+def test_each_model_and_variant_is_measured_once_and_saved_before_the_next_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
@@ -192,6 +192,6 @@ def test_the_upper_bound_runs_the_rows_of_each_task(models: dict[str, Path]) -> 
         assert rows_per_second(models[name], of_model, seconds=0.2, cores=1) > 0
 
 
-def test_requests_that_a_model_refuses_are_told(models: dict[str, Path]) -> None:
+def test_requests_that_a_model_refuses_are_reported(models: dict[str, Path]) -> None:
     with pytest.raises(LoadTestError, match="does not answer these requests: context is missing"):
         rows_of(models["tiny_qa"], [Sample({"question": "Who?"}, None)])

@@ -1,4 +1,4 @@
-"""Right and wrong answers are told apart."""
+"""Test that right and wrong answers are told apart."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def test_an_answer_may_be_that_of_fp32_instead() -> None:
         {"error": {"code": "x", "message": "y"}},
     ],
 )
-def test_without_an_expected_answer_the_shape_is_judged(got: Any) -> None:
+def test_without_an_expected_answer_the_shape_is_checked(got: Any) -> None:
     assert error_of(got, None)
     assert error_of({"label": "d", "score": 0.5}, None) is None
 
 
-def test_without_known_labels_any_label_will_do() -> None:
+def test_without_known_labels_any_label_is_accepted() -> None:
     assert answer_error({"label": "z", "score": 0.5}, Sample({"text": "x"}, None), None) is None
 
 
-def test_instances_are_judged_one_by_one_and_in_order() -> None:
+def test_instances_are_checked_one_by_one_and_in_order() -> None:
     request = {"instances": [{"text": "x"}, {"text": "y"}]}
     expected = {"predictions": [RIGHT, OTHER]}
     assert error_of(expected, expected, request) is None
@@ -95,12 +95,12 @@ def quote(text: str, score: float, start: int | None = None) -> dict[str, Any]:
         quote("José", 0.5) | {"no_answer_score": None},
     ],
 )
-def test_an_answer_has_to_stand_at_its_place_in_the_context(got: Any) -> None:
+def test_an_answer_has_to_be_at_its_position_in_the_context(got: Any) -> None:
     assert error_of(got, None, QUESTION)
     assert error_of(quote("José", 0.5), None, QUESTION) is None
 
 
-def test_questions_on_one_context_are_judged_one_by_one() -> None:
+def test_questions_on_one_context_are_checked_one_by_one() -> None:
     request = {"context": CONTEXT, "questions": ["Who?", "When?"]}
     who, when = quote("José", 0.95), quote("1901", 0.9)
     expected = {"predictions": [who, when]}
@@ -110,7 +110,7 @@ def test_questions_on_one_context_are_judged_one_by_one() -> None:
     assert error_of({"predictions": [who, quote("1901", 0.9, 0)]}, None, request)
 
 
-def test_each_instance_has_its_own_context() -> None:
+def test_each_instance_has_a_separate_context() -> None:
     request = {"instances": [QUESTION, {"question": "Who?", "context": "Łódź met Ana."}]}
     here, elsewhere = quote("José", 0.95), {"answer": "Ana", "score": 0.9, "start": 9, "end": 12}
     assert error_of({"predictions": [here, elsewhere]}, None, request) is None
@@ -127,5 +127,5 @@ def test_each_instance_has_its_own_context() -> None:
         (500, b"[]", "status 500"),
     ],
 )
-def test_a_refusal_is_told_by_its_status_and_code(status: int, body: bytes | None, message: str) -> None:
+def test_a_refusal_is_reported_by_its_status_and_code(status: int, body: bytes | None, message: str) -> None:
     assert refusal(status, body) == message

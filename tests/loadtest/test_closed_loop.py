@@ -1,4 +1,4 @@
-"""The measuring clients against a small real HTTP server."""
+"""Test the measuring clients against a small real HTTP server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.stub import Behaviour, stub
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers a text with itself as the label; `gone` closes the connection, `teapot` is refused."""
+    """Answer a text with itself as the label; close the connection at `gone` and refuse `teapot`."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -37,13 +37,13 @@ class Echo(BaseHTTPRequestHandler):
         self.send_response(418 if text == "teapot" else 200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        # In two parts, as they come from a network.
+        # Answers arrive in two parts, as they may from a network.
         self.wfile.write(body[:5])
         self.wfile.flush()
         self.wfile.write(body[5:])
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def test_answers_are_counted_and_checked() -> None:
 @pytest.mark.parametrize(
     "sample", [Sample({"text": "a"}, {"label": "b", "score": 0.9}), Sample({"text": "teapot"}, None)]
 )
-def test_wrong_answers_and_refusals_are_failures_and_no_throughput(sample: Sample) -> None:
+def test_wrong_answers_and_refusals_are_failures_and_do_not_count_as_throughput(sample: Sample) -> None:
     result = measured([Sample({"text": "b"}, None), sample], clients=1)
     assert abs(result.failures - result.requests / 2) <= 1
     assert result.requests_per_second == pytest.approx((result.requests - result.failures) / 0.5)
@@ -89,7 +89,7 @@ def test_a_server_without_a_right_answer_is_an_error_that_says_why(sample: Sampl
         measured([sample], clients=1)
 
 
-def test_several_models_are_asked_each_with_its_own_labels() -> None:
+def test_several_models_get_requests_and_each_has_its_labels() -> None:
     with echo() as url:
         sets = [
             RequestSet(Target(url, "key"), name, [Sample({"text": name}, None)], labels=["a", "b"]) for name in "abc"
@@ -152,6 +152,6 @@ def test_a_server_that_answers_nothing_is_an_error_that_says_so(monkeypatch: pyt
 
 
 def test_a_slow_server_gives_its_last_answers_for_as_long_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take four seconds."""
+    """Let the last answers take four seconds."""
     monkeypatch.setattr(closed_loop, "TIMEOUT_SECONDS", 2)
     assert measured_of(Behaviour(capacity=4), clients=16).failures == 0

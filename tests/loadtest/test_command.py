@@ -1,4 +1,4 @@
-"""Messages and exit codes of the commands when there is nothing to measure."""
+"""Test the messages and exit codes of the commands when there is nothing to measure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def without(package: str, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a module where `package` cannot be found."""
+    """Run a module in an environment without `package`."""
     code = f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_module({module!r}, run_name='__main__')"
     return python("-c", code, *arguments)
 
@@ -32,7 +32,7 @@ def without(package: str, module: str, *arguments: str) -> subprocess.CompletedP
     ("package", "module", "options"),
     [("locust", "loadtest", ["--model", "m"]), ("matplotlib", "loadtest.bench", ["--models", "m"])],
 )
-def test_a_missing_package_is_one_line_with_its_extra(package: str, module: str, options: list[str]) -> None:
+def test_a_missing_package_is_one_line_naming_its_extra(package: str, module: str, options: list[str]) -> None:
     result = without(package, module, *options)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
@@ -40,7 +40,7 @@ def test_a_missing_package_is_one_line_with_its_extra(package: str, module: str,
     ]
 
 
-def test_no_server_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_server_is_reported_in_one_line(tmp_path: Path) -> None:
     result = python("-m", "loadtest", "--model", "m", "--servers", str(tmp_path))
     assert result.returncode == 2
     assert result.stderr.startswith("error: no server is running")
@@ -102,7 +102,7 @@ def test_options_of_a_sweep_and_of_the_comparison_do_not_mix(
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("hello\n")
     texts = ["--texts", str(tmp_path / "texts.txt"), "--store", str(tmp_path)]
     result = python("-m", "loadtest", "--model", "m", *_url("loadtest"), *texts, "--out", str(tmp_path / "texts.txt"))
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenProcessPool("a process ended")])
-def test_what_the_machine_refuses_is_no_missed_limit(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_machine_is_not_a_missed_limit(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     def failing() -> int:
         raise error
 
@@ -158,7 +158,7 @@ sys.exit(exit_code(run))
         assert run.returncode == 130
 
 
-def test_an_interrupt_while_a_server_starts_lets_it_end_what_it_has_started(
+def test_an_interrupt_while_a_server_starts_lets_it_stop_its_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "python"

@@ -1,4 +1,4 @@
-"""Verdicts and intervals of counted shares."""
+"""Test verdicts on counted shares and their confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtest.confidence import (
 
 @pytest.mark.parametrize("trials", [1, 20, 459, 30_000])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
-def test_verdicts_are_those_of_the_binomial_distribution(trials: int, share: float) -> None:
+def test_verdicts_follow_the_binomial_distribution(trials: int, share: float) -> None:
     for count in sorted({0, 1, round(trials * share), trials // 2, trials}):
         below, above = stats.binom.cdf(count, trials, share), stats.binom.sf(count - 1, trials, share)
         assert surely_below(count, trials, share) == (below <= 0.01)
@@ -27,7 +27,7 @@ def test_verdicts_are_those_of_the_binomial_distribution(trials: int, share: flo
 @pytest.mark.parametrize("trials", [1, 20, 459, 30_000])
 def test_the_interval_of_a_percentile_ends_at_the_binomial_quantiles(trials: int) -> None:
     low, high = stats.binom.ppf([0.025, 0.975], trials, 0.99)
-    values = np.arange(1.0, trials + 1)  # each value is its own rank
+    values = np.arange(1.0, trials + 1)  # each value equals its rank
     assert percentile_interval(values, 0.99) == (max(low, 1), min(high + 1, trials))
 
 
@@ -46,7 +46,7 @@ def test_459_requests_without_a_slow_one_are_the_fewest_that_show_a_p99() -> Non
     assert not surely_below(0, 0, 0.01)
 
 
-def test_too_many_are_told_from_chance() -> None:
+def test_too_many_failures_are_told_apart_from_chance() -> None:
     assert surely_above(30, 1000, 0.01)
     assert not surely_above(12, 1000, 0.01)
     assert not surely_above(1, 20, 0.01)

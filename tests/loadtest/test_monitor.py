@@ -1,4 +1,4 @@
-"""The server's metrics as Prometheus reads them."""
+"""Test the server's metrics as Prometheus reads them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ padded_tokens_total{ModelName="intent",Level="Model",} 5.0E3
 """
 
 
-def test_one_models_work_is_told_from_anothers() -> None:
+def test_the_work_of_two_models_is_told_apart() -> None:
     work = read_work(TEXT, ["intent"])
     assert work == Work(requests=300, batches=20, tokens=4000, run_tokens=5000)
     assert work.batch_size == 15

@@ -1,4 +1,4 @@
-"""The plain handlers answer with the exported weights, and are left out where they could not be compared."""
+"""Test that the plain handlers answer with the exported weights, and are left out where they are not comparable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENGTH = 64
 
 
 def weights(folder: Path, network: Network, task: str, **more: Any) -> Path:
-    """Write what an archive of the plain server has beside its handler."""
+    """Write the files that an archive of the plain server has beside its handler."""
     files.write_hf(network, tiny_tokenizer().to_str(), folder, max_length=LENGTH)
     (folder / "metadata.json").write_text(json.dumps({"task": task, **more}))
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
@@ -88,7 +88,7 @@ def test_a_context_that_is_too_long_is_cut(tmp_path: Path) -> None:
     assert answer["end"] <= len(" ".join(SENTENCES[:3]))
 
 
-def test_an_archive_brings_all_that_its_handler_reads(tiny_runs: Path, tmp_path: Path) -> None:
+def test_an_archive_has_all_files_that_its_handler_reads(tiny_runs: Path, tmp_path: Path) -> None:
     unpack(build_archive("tiny", tiny_runs, tmp_path / "store"), tmp_path / "model")
     archive = tmp_path / "packed" / "tiny.mar"
     pack_plain(tmp_path / "model", tiny_runs / "tiny" / "export", tmp_path / "plain", archive)
@@ -102,7 +102,7 @@ def test_an_archive_brings_all_that_its_handler_reads(tiny_runs: Path, tmp_path:
         assert not any(member.startswith("handlers/") for member in mar.namelist())
 
 
-def test_what_stands_against_a_comparison_is_told(tiny_runs: Path, tmp_path: Path) -> None:
+def test_the_reasons_against_a_comparison_are_reported(tiny_runs: Path, tmp_path: Path) -> None:
     export_of = shutil.copytree(tiny_runs / "tiny" / "export", tmp_path / "runs" / "tiny" / "export")
     unpack(build_archive("tiny", tmp_path / "runs", tmp_path / "store"), tmp_path / "model")
     model, one, several = tmp_path / "model", [Sample({"text": "a"}, None)], [Sample({"instances": []}, None)]

@@ -1,4 +1,4 @@
-"""Requests kept exactly, and put together from several processes."""
+"""Test that requests are recorded exactly, and combined from several processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_recordings_of_two_processes_become_one_in_order() -> None:
     assert both.right.tolist() == [False, False, False, True, True]
 
 
-def test_one_that_is_empty_changes_nothing() -> None:
+def test_an_empty_recording_changes_nothing() -> None:
     assert merged([recorded(), ONE]).errors() == {"status 503": 1}
     assert len(merged([recorded()])) == 0
 
@@ -52,7 +52,7 @@ def test_every_request_is_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_over_time_requests_belong_to_their_send_time_and_answers_to_theirs() -> None:
+def test_over_time_requests_count_when_sent_and_answers_when_received() -> None:
     run = Run(
         recorded((0.9, 0.3, None), (0.2, 0.1, None), (1.5, 0.1, "x")), LoadGenerator([0.1], np.zeros(3)), origin=100
     )
@@ -82,25 +82,25 @@ def test_failures_are_drawn_as_requests_a_second_over_their_part() -> None:
     assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in bars[:3]] == [(0, 2, 1), (2, 2, 0.5), (4, 2, 0)]
 
 
-def test_a_generator_that_is_late_or_busy_makes_a_run_invalid() -> None:
-    on_time, late = np.full(1000, 0.001), np.concatenate((np.full(970, 0.001), np.full(30, 0.05)))
+def test_a_delayed_or_busy_generator_makes_a_run_invalid() -> None:
+    on_time, delayed = np.full(1000, 0.001), np.concatenate((np.full(970, 0.001), np.full(30, 0.05)))
     assert LoadGenerator([0.5, 0.6], on_time).problems(0.05, p99=0.1) == []
     (busy,) = LoadGenerator([0.2, 0.95], on_time).problems(0.05, p99=0.1)
     assert "busy for 95%" in busy
-    (behind,) = LoadGenerator([0.1], late).problems(0.05, p99=0.1)
+    (behind,) = LoadGenerator([0.1], delayed).problems(0.05, p99=0.1)
     assert "more than 10 ms late for 3.0% of the requests" in behind
-    # Beside latencies of a second, 50 ms are nothing.
-    assert LoadGenerator([0.1], late).problems(0.05, p99=1.0) == []
-    # One late request among 20 is chance.
+    # Compared with latencies of a second, 50 ms are negligible.
+    assert LoadGenerator([0.1], delayed).problems(0.05, p99=1.0) == []
+    # One delayed request among 20 is chance.
     assert LoadGenerator([0.1], np.array([0.05] + [0.001] * 19)).problems(0.05, p99=0.1) == []
-    both = together([LoadGenerator([0.1], on_time), LoadGenerator([0.2], late)])
+    both = together([LoadGenerator([0.1], on_time), LoadGenerator([0.2], delayed)])
     assert (len(both.lag), list(both.cores)) == (2000, [0.1, 0.2])
 
 
-def test_users_may_be_late_by_less_than_half_of_what_is_measured() -> None:
+def test_users_may_be_delayed_by_less_than_half_of_the_measured_latency() -> None:
     users = LoadGenerator([0.3], np.full(100, 0.02), closed=True)
     assert users.problems(p50=0.05, p99=0.1) == []
     (behind,) = users.problems(p50=0.03, p99=0.1)
     assert "20 ms late on average, of 30 ms measured" in behind
-    # A machine that is busy for a moment is no fault of the generator.
+    # The generator is not to blame for a machine that is busy for a moment.
     assert LoadGenerator([0.3], np.full(100, 0.005), closed=True).problems(p50=0.006, p99=0.1) == []

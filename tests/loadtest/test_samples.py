@@ -1,4 +1,4 @@
-"""Requests from files and archives."""
+"""Test the requests that files and archives give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(path: Path, content: str) -> Path:
     return path
 
 
-def test_one_text_a_line(tmp_path: Path) -> None:
+def test_a_text_file_gives_a_text_for_each_line(tmp_path: Path) -> None:
     samples = read_texts(written(tmp_path / "texts.txt", 'hello\n\n  {"text": 1}  \nline\u2028separator\n'))
     assert samples == [Sample({"text": text}, None) for text in ("hello", '{"text": 1}', "line\u2028separator")]
 
@@ -42,7 +42,7 @@ def test_json_holds_texts_requests_and_answers(tmp_path: Path, suffix: str) -> N
 
 
 def squad(questions: int) -> str:
-    """SQuAD's official format, ten questions a paragraph."""
+    """Return this many questions in SQuAD's official format, ten a paragraph."""
     paragraphs = [
         {
             "context": f"Context {first} 🎈.",
@@ -88,13 +88,13 @@ def test_labelled_texts_are_read_as_for_training_without_their_labels(tmp_path: 
     assert read_texts(path) == [Sample({"text": row["text"]}, None) for row in rows]
 
 
-def test_flat_questions_are_asked_without_their_answers(tmp_path: Path) -> None:
+def test_flat_questions_become_requests_without_their_answers(tmp_path: Path) -> None:
     row = {"id": "1", "question": "Q?", "context": "C is.", "answers": {"text": ["C"], "answer_start": [0]}}
     path = written(tmp_path / "questions.jsonl", json.dumps(row) + "\n")
     assert read_texts(path) == [Sample({"question": "Q?", "context": "C is."}, None)]
 
 
-def test_requests_for_answers_come_as_they_are_gzipped_too(tmp_path: Path) -> None:
+def test_requests_in_json_are_sent_unchanged_gzipped_too(tmp_path: Path) -> None:
     requests = [{"question": "Q?", "context": "C"}, {"context": "C", "questions": ["Q?", "R?"], "top_k": 2}]
     path = tmp_path / "requests.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, requests)).encode()))
@@ -170,7 +170,7 @@ def test_a_missing_or_damaged_archive_is_named(tmp_path: Path) -> None:
 GOLDEN = [Sample({"text": f"text number {i} says this"}, {"label": "a"}) for i in range(32)]
 
 
-def test_most_texts_are_short_and_some_are_long() -> None:
+def test_many_texts_are_short_and_some_are_long() -> None:
     samples = mixed(GOLDEN)
     words = [len(sample.request["text"].split()) for sample in samples]
     assert 9 <= np.median(words) <= 16

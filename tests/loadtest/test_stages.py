@@ -1,4 +1,4 @@
-"""Loads over time, and requests that arrive by chance."""
+"""Test loads that change over time, and requests that arrive at random."""
 
 from __future__ import annotations
 

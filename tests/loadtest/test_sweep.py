@@ -1,4 +1,4 @@
-"""A sweep measures the cases that it says, and reports a row for each."""
+"""Test that a sweep measures the cases that it announces, and reports a row for each."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_contexts_are_measured_on_one_server_that_the_shortest_warm_up(monkeypat
     assert rows[0]["work"] == {"requests": QUESTIONS, "rows": QUESTIONS, "tokens": 2 * QUESTIONS}
 
 
-def test_each_number_of_models_has_a_server_of_its_own_and_the_clients_ask_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_number_of_models_has_a_separate_server_and_clients_ask_all(monkeypatch: pytest.MonkeyPatch) -> None:
     _, servers, asked = measured(monkeypatch, "models", [1, 2])
     assert servers == ["auto of qa_1", "auto of qa_1+qa_2"]
     assert asked == [(1, 3, 64, 15), (1, 3, 64, 8), (2, 3, 64, 15), (2, 3, 64, 8)]
@@ -119,7 +119,7 @@ def test_a_row_has_its_range_and_the_memory_of_each_worker() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [8, 16]])
-def test_the_picture_has_what_was_measured(tmp_path: Path, values: list[int]) -> None:
+def test_the_picture_shows_the_measurements(tmp_path: Path, values: list[int]) -> None:
     environment = {"processor": "p", "cores": 2, "packages": {"numpy": "2"}}
     content = {"model": "tiny", "sweep": "tokens", "environment": environment, "rows": [row(value) for value in values]}
     draw_sweep(content, tmp_path / "sweep.png")
@@ -140,6 +140,6 @@ def test_rows_measured_before_a_failure_are_in_the_file(tmp_path: Path, monkeypa
     assert [entry["value"] for entry in content["rows"]] == [1]
 
 
-def test_metrics_that_may_be_the_generators_own_are_reported() -> None:
+def test_metrics_that_the_generator_may_limit_are_reported() -> None:
     (problem,) = sweep_problems("clients", [row(64), row(512, cores=0.95)])
     assert problem == "512 clients: a process of the load generator was busy for 95% of the time"

@@ -1,4 +1,4 @@
-"""Finding the local server and its key."""
+"""Test how the local server and its key are located."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.recorded import new_server, process_of
 
 @pytest.fixture
 def listeners() -> Iterator[list[socket.socket]]:
-    """Two ports that accept connections."""
+    """Open two ports that accept connections."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     yield sockets
     for listener in sockets:
@@ -26,7 +26,7 @@ def listeners() -> Iterator[list[socket.socket]]:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Writes what `python -m archives serve` leaves in a server's folder below `tmp_path`, while a process runs."""
+    """Write the files of `python -m archives serve` in a server's folder below `tmp_path`, while a process runs."""
     with contextlib.ExitStack() as stack:
 
         def write(port: int, key: str = "secret", *, runs: bool = True) -> Path:
@@ -41,7 +41,7 @@ def record(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         yield write
 
 
-def test_the_only_running_server_is_found(
+def test_the_only_running_server_is_selected(
     tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
 ) -> None:
     port = listeners[0].getsockname()[1]
@@ -55,7 +55,7 @@ def test_records_of_servers_that_are_gone_or_half_written_do_not_count(
     tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
 ) -> None:
     running, another = (listener.getsockname()[1] for listener in listeners)
-    with socket.socket() as bound:  # which listens to nobody, and nobody else can on its port
+    with socket.socket() as bound:  # it accepts no connection, and no other process can use its port
         bound.bind(("127.0.0.1", 0))
         gone = bound.getsockname()[1]
         record(gone)
@@ -80,12 +80,12 @@ def test_of_several_servers_one_has_to_be_chosen(
     assert find_target(second, tmp_path).token == "two"
 
 
-def test_without_a_server_the_way_to_start_one_is_told(tmp_path: Path) -> None:
+def test_without_a_server_the_message_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(LoadTestError, match=r"make serve.* --url and --token"):
         find_target(servers=tmp_path / "none")
 
 
-def test_a_key_that_cannot_be_read_is_told(
+def test_a_key_that_cannot_be_read_is_reported(
     tmp_path: Path, listeners: list[socket.socket], record: Callable[..., Path]
 ) -> None:
     port = listeners[0].getsockname()[1]

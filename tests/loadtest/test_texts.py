@@ -1,4 +1,4 @@
-"""Texts and contexts of as many tokens as asked for."""
+"""Test texts and contexts of a requested number of tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_texts_have_as_many_tokens_as_whole_words_allow(texts: Model, tokens: in
     folder, golden = texts
     samples = of_tokens(folder, golden, tokens)
     assert len(samples) == len({sample.request["text"] for sample in samples}) == len(golden)
-    # A word of the golden texts is one token, or two with what stands behind it.
+    # A word of the golden texts is one token, or two with the punctuation after it.
     assert {len(row) for row in rows_of(folder, samples)} <= {tokens - 1, tokens}
     for sample, one in zip(samples, golden, strict=True):
         words = zip(sample.request["text"].split(), one.request["text"].split(), strict=False)
@@ -53,7 +53,7 @@ def test_texts_are_no_longer_than_the_model_reads(texts: Model) -> None:
     assert samples == of_tokens(folder, golden, MAX_LENGTH)
 
 
-def test_contexts_are_as_long_as_asked_for_and_keep_their_question(questions: Model) -> None:
+def test_contexts_have_the_requested_length_and_their_question(questions: Model) -> None:
     folder, golden = questions
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()

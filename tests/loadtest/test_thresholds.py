@@ -1,4 +1,4 @@
-"""Which limits of a load test hold."""
+"""Test which limits of a load test hold."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ SUMMARY = Summary(
 
 
 def recorded(latencies: list[float], wrong: int = 0) -> Recording:
-    """A request every 10 ms; the first `wrong` fail."""
+    """Return a recording of a request every 10 ms, of which the first `wrong` fail."""
     recorder = Recorder()
     for i, latency in enumerate(latencies):
         recorder.add(i / 100, latency, 0.0, 0, "status 503" if i < wrong else None)
     return recorder.recording()
 
 
-def test_percentiles_are_those_of_numpy_over_right_answers() -> None:
+def test_percentiles_equal_those_of_numpy_over_right_answers() -> None:
     latencies = list(np.random.default_rng(0).exponential(0.02, 5000))
     summary = summarise(recorded(latencies, wrong=100), seconds=50)
     right = 1000 * np.array(latencies[100:])
     assert summary.requests == 5000
     assert summary.errors == {"status 503": summary.failures} == {"status 503": 100}
-    for told, share in ((summary.p50, 50), (summary.p99, 99), (summary.p999, 99.9), (summary.longest, 100)):
-        assert told == pytest.approx(np.percentile(right, share), abs=1e-3)
+    for message, share in ((summary.p50, 50), (summary.p99, 99), (summary.p999, 99.9), (summary.longest, 100)):
+        assert message == pytest.approx(np.percentile(right, share), abs=1e-3)
     assert summary.p99 is not None
     assert summary.p99_interval is not None
     assert summary.p99_interval[0] < summary.p99 < summary.p99_interval[1]
 
 
-def test_answers_after_the_end_are_no_throughput() -> None:
+def test_answers_after_the_end_do_not_count_as_throughput() -> None:
     assert summarise(recorded([0.001] * 100), seconds=1).requests_per_second == 100
     assert summarise(recorded([0.5] * 100), seconds=1).requests_per_second == pytest.approx(50, abs=1.1)
 
@@ -60,7 +60,7 @@ def test_limits_that_are_met_exactly_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [
         (Thresholds(max_failures=0.009), "failures: 10 of 1000 (1.00%), the limit is 0.90%"),
         (Thresholds(max_failures=1, p99=119), "p99: 120 ms, the limit is 119 ms"),
@@ -71,11 +71,11 @@ def test_limits_that_are_met_exactly_hold() -> None:
         ),
     ],
 )
-def test_a_missed_limit_is_told_with_both_numbers(limits: Thresholds, told: str) -> None:
-    assert limits.failed(SUMMARY) == [told]
+def test_a_missed_limit_is_reported_with_both_numbers(limits: Thresholds, message: str) -> None:
+    assert limits.failed(SUMMARY) == [message]
 
 
-def test_every_missed_limit_is_told() -> None:
+def test_every_missed_limit_is_reported() -> None:
     assert len(Thresholds(0, 1, 1000, 1).failed(SUMMARY)) == 4
 
 
@@ -83,5 +83,5 @@ def test_by_default_no_request_may_fail() -> None:
     assert Thresholds().failed(SUMMARY)[0].startswith("failures")
 
 
-def test_a_run_without_requests_keeps_no_limit() -> None:
+def test_a_run_without_requests_meets_no_limit() -> None:
     assert Thresholds(1).failed(summarise(recorded([]), 1)) == ["no request was answered"]

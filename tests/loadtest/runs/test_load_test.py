@@ -1,4 +1,4 @@
-"""The command from its options to its exit code, against a server whose delays are known."""
+"""Test the command from its options to its exit code, against a server with known delays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.stub import Behaviour, requests_to, stub
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Answers after 300 ms: on a busy machine too, the load generator's own lateness is small beside that."""
+    """Start a stub that answers after 300 ms, which is long compared with the generator's delays on a busy machine."""
     with stub(Behaviour(delay=0.3)) as running:
         yield running
 
@@ -47,13 +47,13 @@ def lines(tmp_path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_open_loop_leaves_a_page_and_its_figures(url: str, tmp_path: Path) -> None:
+def test_the_open_loop_leaves_a_page_and_its_metrics(url: str, tmp_path: Path) -> None:
     result = loadtest(url, tmp_path, "--rate", "50", "--duration", "3", "--p99", "5000")
     assert result.returncode == 0, result.stdout + result.stderr
-    told = summary(tmp_path)
-    assert told["passed"]
-    assert told["p50"] >= 300
-    assert len(lines(tmp_path)) == told["requests"]
+    report = summary(tmp_path)
+    assert report["passed"]
+    assert report["p50"] >= 300
+    assert len(lines(tmp_path)) == report["requests"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "50.0 requests/s arriving by chance" in page
     assert page.count("data:image/png") >= 3
@@ -72,9 +72,9 @@ def test_a_generator_that_is_too_slow_ends_with_3_and_says_so(url: str, tmp_path
     result = loadtest(url, tmp_path, "--rate", "30000", "--duration", "1")
     assert result.returncode == 3, result.stdout + result.stderr
     assert "not valid: " in result.stdout
-    told = summary(tmp_path)
-    assert not told["valid"]
-    assert not told["passed"]
+    report = summary(tmp_path)
+    assert not report["valid"]
+    assert not report["passed"]
     assert "Not valid." in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -104,7 +104,7 @@ def test_models_share_the_requests_by_their_parts(url: str, tmp_path: Path, load
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--model", "a", "b", "--texts", "t.txt"], "--texts t.txt: write NAME=FILE, with one of the models a, b"),
         (["--texts", "t.txt", "u.txt"], "--texts u.txt: m is sent t.txt: put all of its texts into one file"),
@@ -112,26 +112,26 @@ def test_models_share_the_requests_by_their_parts(url: str, tmp_path: Path, load
         (["--lengths", "mixed"], "--lengths mixed adds to the golden texts"),
     ],
 )
-def test_texts_that_nobody_would_be_sent_are_told(url: str, tmp_path: Path, options: list[str], told: str) -> None:
+def test_texts_that_no_model_would_get_are_reported(url: str, tmp_path: Path, options: list[str], message: str) -> None:
     result = loadtest(url, tmp_path, *options)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
-def test_locusts_requests_are_kept_exactly(url: str, tmp_path: Path) -> None:
+def test_the_requests_of_locust_are_recorded_exactly(url: str, tmp_path: Path) -> None:
     result = loadtest(url, tmp_path, "--users", "20", "--duration", "3", "--processes", "2")
     assert result.returncode == 0, result.stdout + result.stderr
-    told = summary(tmp_path)
-    assert told["requests"] == len(lines(tmp_path)) > 50
-    assert told["p99"] != round(told["p99"])
-    assert told["generator"]["processes"] == 3  # two workers and their master
+    report = summary(tmp_path)
+    assert report["requests"] == len(lines(tmp_path)) > 50
+    assert report["p99"] != round(report["p99"])
+    assert report["generator"]["processes"] == 3  # two workers and their master
     with (tmp_path / "out" / "locust_stats.csv").open() as file:
         (total,) = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
-    assert int(total["Request Count"]) == pytest.approx(told["requests"], rel=0.2)
+    assert int(total["Request Count"]) == pytest.approx(report["requests"], rel=0.2)
 
 
 def test_a_master_has_every_request_of_a_worker_though_their_clocks_differ(tmp_path: Path) -> None:
-    """Each user's second answer comes a second after the end of the run."""
+    """Let each user's second answer come a second after the end of the run."""
     (tmp_path / "sitecustomize.py").write_text("import time\nnow = time.time\ntime.time = lambda: now() + 3600\n")
     ahead = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     (port,) = ports.free_ports("127.0.0.1", 1)
@@ -154,8 +154,8 @@ def test_term_ends_an_open_loop_and_the_processes_that_send(tmp_path: Path) -> N
                 time.sleep(0.1)
             run.terminate()
             try:
-                _, told = run.communicate(timeout=45)  # all who can write to it have ended then
+                _, errors = run.communicate(timeout=45)  # it ends when every process that can write to it has ended
             finally:
                 run.kill()
-    assert told.endswith("interrupted\n")
+    assert errors.endswith("interrupted\n")
     assert run.returncode == 130

@@ -1,4 +1,4 @@
-"""Requests that arrive by chance, against a server whose delays are known."""
+"""Test requests that arrive at random, against a server with known delays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_request_is_sent_when_it_is_due_and_its_latency_is_the_servers() -
     assert 230 <= len(recording) <= 370  # four standard deviations of a Poisson count of 300
     assert recording.errors() == {}
     assert recording.latency.min() >= 0.05
-    # Half of them at least go out and come back without the machine being in the way.
+    # At least half of them are sent and answered without a delay by the machine.
     assert np.median(recording.latency) < 0.1
     assert 0 <= recording.start.min() < recording.start.max() < 3
 
@@ -54,12 +54,12 @@ def test_the_gaps_between_requests_are_exponential() -> None:
     assert np.mean(gaps > np.mean(gaps)) == pytest.approx(np.exp(-1), abs=0.06)
 
 
-def test_a_stall_is_seen_by_all_who_would_have_come_where_the_closed_loop_sees_it_once() -> None:
+def test_a_stall_delays_all_requests_due_in_it_where_the_closed_loop_sees_it_once() -> None:
     stall = Behaviour(delay=0.002, stall_at=2, stall=1)
     recording = sent(stall, rate=100, seconds=4).recording
     waited = recording.latency > 0.1
     assert waited.sum() > 60  # about 90 of the 100 requests of that second
-    # Whoever comes later in the stall waits for less: its rest is the latency.
+    # A request that comes later in the stall waits for less: the rest of the stall is its latency.
     ends = recording.done[waited]
     assert ends.max() - ends.min() < 0.5
     assert np.percentile(recording.latency, 99) > 0.7
@@ -72,7 +72,7 @@ def test_a_stall_is_seen_by_all_who_would_have_come_where_the_closed_loop_sees_i
 
 def test_a_server_below_the_rate_falls_behind_and_the_latencies_say_so() -> None:
     recording = sent(Behaviour(capacity=50), rate=100, seconds=2).recording
-    # 200 requests take 4 s: who is due at the end waits for the two seconds' arrears.
+    # 200 requests take 4 s: one that is due at the end waits for two seconds of backlog.
     assert recording.latency[-10:].mean() > 1
     assert recording.latency[:10].mean() < recording.latency[-10:].mean() / 2
 
@@ -85,21 +85,21 @@ def test_a_server_below_the_rate_falls_behind_and_the_latencies_say_so() -> None
         (Behaviour(), WRONG, "label 'a', expected 'b'"),
     ],
 )
-def test_what_went_wrong_is_counted(behaviour: Behaviour, sample: Sample, error: str) -> None:
+def test_failures_are_counted_by_kind(behaviour: Behaviour, sample: Sample, error: str) -> None:
     recording = sent(behaviour, 50, 1, sample).recording
     assert len(recording) > 0
     assert recording.errors() == {error: len(recording)}
 
 
-def test_requests_that_nobody_answers_are_given_up() -> None:
+def test_unanswered_requests_time_out() -> None:
     with stub(Behaviour(delay=60)) as url:
         recording = run(replace(workload(url, 20, 1), timeout=1.0)).recording
     assert recording.errors() == {"no answer within 1 s": len(recording)}
     assert len(recording) > 0
 
 
-def test_what_the_generator_sends_late_counts_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_loop, "response_error", lambda *_: time.sleep(0.5))  # once: the one answer is remembered
+def test_the_latency_of_a_request_counts_from_its_due_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_loop, "response_error", lambda *_: time.sleep(0.5))  # once: the result is cached
     monkeypatch.setattr(open_loop, "WARM_UP_SECONDS", 0.0)
     with stub(Behaviour()) as url:
         done = asyncio.run(open_loop._send(workload(url, 100, 2), np.random.default_rng(0), 0))

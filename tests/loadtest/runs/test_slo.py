@@ -1,4 +1,4 @@
-"""The search for the highest rate, and what one rate shows."""
+"""Test the search for the highest rate, and the verdict on one rate."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from loadtest.workload import RequestSet, Workload
 from tests.support.stub import Behaviour, stub
 
 
-def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) -> Run:
-    """Answers after 50 ms, the slow ones after 200."""
+def run(requests: int, slow: int = 0, failures: int = 0, delay: float = 0.001) -> Run:
+    """Return a run with answers after 50 ms, the slow ones after 200."""
     recorder = Recorder()
     for i in range(requests):
         recorder.add(i / 100, 0.2 if i < slow else 0.05, 0, 0, "status 503" if i >= requests - failures else None)
-    return Run(recorder.recording(), LoadGenerator([0.2], np.full(requests, late)), 0)
+    return Run(recorder.recording(), LoadGenerator([0.2], np.full(requests, delay)), 0)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def run(requests: int, slow: int = 0, failures: int = 0, late: float = 0.001) ->
         ([run(2000, slow=60)], "missed"),
         ([run(2000, failures=1)], "missed"),
         ([run(100)], "not shown"),
-        ([run(2000, late=0.05)], "not valid"),
+        ([run(2000, delay=0.05)], "not valid"),
     ],
 )
-def test_a_rate_is_judged_by_what_chance_allows(runs: list[Run], verdict: Verdict) -> None:
+def test_the_verdict_on_a_rate_allows_for_chance(runs: list[Run], verdict: Verdict) -> None:
     assert assess(runs, 100, 20, limit=0.1).verdict == verdict
 
 
-def test_the_share_told_covers_all_looks_as_the_verdict_does() -> None:
+def test_the_reported_share_covers_all_looks_as_the_verdict_does() -> None:
     points = [assess([run(2000, slow=slow)], 100, 20, 0.1) for slow in range(20)]
     at_the_edge = [point for point in points if point.verdict == "kept"][-1]
     assert 0.009 < at_the_edge.slow_at_most <= 0.01
@@ -109,7 +109,7 @@ def searched(verdict_at: Callable[[float], Verdict], first: float) -> Search:
 
 
 @pytest.mark.parametrize("first", [1.0, 90.0, 100.0, 130.0, 5000.0])
-def test_the_highest_rate_is_found_from_any_first_one(first: float) -> None:
+def test_the_search_reaches_the_highest_rate_from_any_first_one(first: float) -> None:
     result = searched(lambda rate: "kept" if rate <= 100 else "missed", first)
     assert result.best is not None
     assert 100 / PRECISION <= result.best.rate <= 100
@@ -122,7 +122,7 @@ def test_a_rate_that_is_not_shown_does_not_count() -> None:
     assert result.best.rate <= 50
 
 
-def test_what_was_luck_is_not_confirmed() -> None:
+def test_a_lucky_result_is_not_confirmed() -> None:
     seen: set[float] = set()
 
     def once(rate: float) -> Verdict:
@@ -148,7 +148,7 @@ def test_where_luck_lasted_the_search_goes_on_downwards() -> None:
 
 
 def test_a_machine_that_is_too_busy_to_confirm_anything_gives_no_result() -> None:
-    """The generator is too slow from the first rate on that is tried for a second time."""
+    """Make the generator too slow from the first rate that is tried a second time."""
     seen: set[float] = set()
     busy: list[float] = []
 
@@ -166,7 +166,7 @@ def test_a_server_that_never_keeps_it_has_no_rate() -> None:
     assert searched(lambda rate: "missed", 100).best is None
 
 
-def test_a_generator_that_is_too_slow_is_told_from_a_server_that_is() -> None:
+def test_a_slow_generator_is_told_apart_from_a_slow_server() -> None:
     result = searched(lambda rate: "kept" if rate <= 100 else "not valid", 60)
     assert result.best is not None
     assert result.limited_by_generator
@@ -178,20 +178,20 @@ def test_rates_that_would_take_too_long_are_not_tried() -> None:
     assert [point.rate for point in result.points] == [LOWEST_RATE]
 
 
-def test_what_the_generator_was_too_slow_for_is_told_with_the_rate_that_was_found(
+def test_a_rate_that_the_generator_could_not_send_is_reported_with_the_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     best, above = point(100, "kept"), replace(point(110, "not valid"), why="it was late")
     workload = Workload([RequestSet(Target("http://host", None), "m", [], None)], [1.0], [])
     result = Search([best, above, best], best, limited_by_generator=True)
     assert conclude(workload, result, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
-    found_rate, not_valid = capsys.readouterr().out.splitlines()[-2:]
-    assert found_rate.startswith("100.0 requests/s keep p99 within 100 ms")
+    highest_rate, not_valid = capsys.readouterr().out.splitlines()[-2:]
+    assert highest_rate.startswith("100.0 requests/s keep p99 within 100 ms")
     assert not_valid == "not valid: a higher rate could not be tried: it was late"
     assert "too slow for a higher rate than 100 requests/s" in (tmp_path / "slo.html").read_text()
 
 
-def test_a_generator_too_slow_for_the_last_rate_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_generator_too_slow_for_the_last_rate_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workload = Workload([RequestSet(Target("http://host", None), "m", [], None)], [1.0], [])
     result = Search([replace(point(110, "not valid"), why="it was late")], None, limited_by_generator=True)
     assert conclude(workload, result, {}, Namespace(p99=100.0, min_rps=None, out=tmp_path)) == 3
@@ -213,8 +213,8 @@ def slo(url: str, tmp_path: Path, *options: str) -> tuple[subprocess.CompletedPr
     return result, json.loads((tmp_path / "out" / "slo.json").read_text())
 
 
-def test_a_server_of_known_capacity_is_found_to_have_it(tmp_path: Path) -> None:
-    """It answers 600 requests a second one after the other, each 100 ms later at the least."""
+def test_the_known_capacity_of_a_server_is_measured(tmp_path: Path) -> None:
+    """Use a stub that answers 600 requests a second one after the other, each after at least 100 ms."""
     with stub(Behaviour(capacity=600, delay=0.1)) as url:
         result, metrics = slo(url, tmp_path, "--p99", "130ms", "--seconds", "3")
     assert result.returncode in {0, 3}, result.stdout + result.stderr

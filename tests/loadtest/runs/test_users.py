@@ -1,4 +1,4 @@
-"""Locust's users against a server whose delays are known."""
+"""Test Locust's users against a server with known delays."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from loadtest.workload import RequestSet, Workload
 from tests.support.stub import Behaviour, requests_to, stub
 
 
-def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
-    """The stub answers four users for half a second."""
+def test_unanswered_requests_are_failures(tmp_path: Path) -> None:
+    """Let the stub answer four users for half a second."""
     alone = Namespace(worker=False, master=False, processes=1, out=tmp_path)
     with stub(Behaviour(stall_at=0.5, stall=1000)) as url:
         requests = RequestSet(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
@@ -33,7 +33,7 @@ def test_requests_that_nobody_answers_are_failures(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_worker_dies_is_no_result(tmp_path: Path) -> None:
-    """Metrics of the other workers would be those of fewer users than asked for."""
+    """Refuse such a run, since the remaining workers have fewer users than requested."""
     two = Namespace(worker=False, master=False, processes=2, out=tmp_path)
     with stub(Behaviour(delay=0.01)) as url, ThreadPoolExecutor() as pool:
         requests = RequestSet(Target(url, None), "m", [Sample({"text": "x"}, None)], None)
