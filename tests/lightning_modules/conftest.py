@@ -1,4 +1,4 @@
-"""A run of the command line in seconds."""
+"""Provide arguments for a run of the command line that takes seconds."""
 
 import sys
 from pathlib import Path
@@ -16,8 +16,8 @@ def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def arguments(tmp_path: Path, data_file: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Builds those of `cli.main` for a run of the topics."""
-    # LightningCLI warns of command line arguments beside those it is given.
+    """Return a function that builds the arguments of `cli.main` for a run on the topics."""
+    # LightningCLI warns of other arguments in sys.argv.
     monkeypatch.setattr(sys, "argv", ["lightning_modules"])
 
     def build(*more: str, epochs: int = 2, name: str = "topics") -> list[str]:

@@ -1,4 +1,4 @@
-"""Automatic batch size: a model whose memory is full beyond a number of padded tokens, as a GPU's would be."""
+"""Test the automatic batch size with a model that is limited to a number of padded tokens, as on a GPU."""
 
 import sys
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from tests.support.stopped import stopped_before
 from tests.support.topics import topics_options, weights
 
 Fit = Callable[..., Path]
-SHORT, LONG = 3, 14  # tokens of a row
+SHORT, LONG = 3, 14  # the number of tokens in a row
 
 
 @pytest.fixture
 def fit(tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
-    """Trains under a name on 176 rows of which four are long, and returns the run's last checkpoint."""
+    """Train under a name on 176 rows, four of them long, and return the run's last checkpoint."""
     data = tmp_path / "rows.csv"
     words = [("french", "python")[i % 2] for i in range(176)]
     texts = [" ".join([word] * (LONG - 2 if i % 44 == 0 else SHORT - 2)) for i, word in enumerate(words)]
     rows = [("text", "label"), *zip(texts, words, strict=True)]
     data.write_text("".join(f"{text},{label}\n" for text, label in rows))
-    parts = [f"--data.val_file={data}", f"--data.test_file={data}"]  # or some long rows would be split off
+    parts = [f"--data.val_file={data}", f"--data.test_file={data}"]  # otherwise some long rows would be split off
     monkeypatch.setattr(sys, "argv", ["lightning_modules"])
     monkeypatch.setattr("lightning_modules.cli.finish", lambda *args, **kwargs: [])
 
@@ -40,13 +40,13 @@ def fit(tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def shapes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """[rows, tokens] of every batch that trained within the memory of `memory`."""
+    """Record [rows, tokens] of every batch that trained within the limit of `memory`."""
     return []
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch, shapes: list[tuple[int, int]]) -> Callable[[int], None]:
-    """Limits what a training step may hold, in padded tokens."""
+    """Limit the padded tokens of a training step."""
     step = Classifier.training_step
 
     def limit(tokens: int) -> None:
@@ -67,7 +67,7 @@ def same(one: Path, other: Path) -> bool:
     return all(torch.equal(left[key], right[key]) for key in left)
 
 
-def test_where_the_batch_fits_the_run_is_the_same_as_without(fit: Fit) -> None:
+def test_a_batch_that_fits_gives_the_same_run_as_without_the_callback(fit: Fit) -> None:
     plain, auto = fit("plain"), fit("auto", "--auto_batch_size=true")
     assert same(plain, auto)
     assert sorted(path.name for path in auto.parents[1].iterdir()) == ["checkpoints", "config.yaml", "logs"]
@@ -83,11 +83,11 @@ def test_the_longest_rows_decide_and_steps_are_of_the_whole_batch(
     assert shapes[0] == (4, LONG)
     assert last["global_step"] == steps
     assert last["lr_schedulers"][0]["last_epoch"] == steps
-    rows = sum(rows for rows, _ in shapes[3:])  # after three tried steps
+    rows = sum(rows for rows, _ in shapes[3:])  # three trial steps come first
     assert rows == 2 * 176
 
 
-def test_a_batch_of_few_rows_gone_through_several_times_is_tried_as_it_will_be(
+def test_a_batch_of_a_small_file_with_repeated_rows_is_tried_in_its_final_form(
     fit: Fit, memory: Callable[[int], None], shapes: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory(128 * LONG)
@@ -111,7 +111,7 @@ def test_a_resumed_run_keeps_its_sizes_and_ends_as_an_uninterrupted_one(
     assert same(whole, resumed)
 
 
-def test_rows_of_which_not_one_fits_are_told(
+def test_rows_too_long_to_fit_one_by_one_are_reported(
     fit: Fit, memory: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory(8)

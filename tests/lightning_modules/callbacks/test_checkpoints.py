@@ -1,4 +1,4 @@
-"""Checkpoints on a disk that gets full, and of a run whose folder was moved."""
+"""Test checkpoints on a disk that becomes full, and those of a run whose folder was moved."""
 
 import errno
 import shutil
@@ -17,7 +17,7 @@ from tests.support.full_disk import full_beyond
 from tests.support.topics import topics_options, write_topics
 
 
-def test_a_checkpoint_that_finds_no_room_leaves_the_earlier_one_and_names_its_place(tmp_path: Path) -> None:
+def test_a_checkpoint_on_a_full_disk_leaves_the_earlier_one_and_names_the_path(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "best.ckpt"
     AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(1000)}, path)
     for elements in (100_000, 30_000):
@@ -45,8 +45,8 @@ def test_an_interrupted_checkpoint_leaves_the_earlier_one(tmp_path: Path, monkey
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
-    """Trainer and model of each training, in place of what follows it."""
-    monkeypatch.setattr(sys, "argv", ["lightning_modules"])  # LightningCLI warns of arguments beside its own
+    """Record trainer and model of each training, and skip the steps that follow it."""
+    monkeypatch.setattr(sys, "argv", ["lightning_modules"])  # LightningCLI warns of other arguments in sys.argv
     seen: list[tuple[Any, Any]] = []
     monkeypatch.setattr(cli, "finish", lambda trainer, model, *args, **kwargs: seen.append((trainer, model)) or [])
     return seen

@@ -1,4 +1,4 @@
-"""The training loss of a run's curve: a mean of the steps since the last point."""
+"""Test the training loss in a run's history: the mean over the steps since the last point."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,7 @@ from lightning_modules.callbacks.history import TRAINING_POINTS, History
 
 
 def trained(history: History, losses: list[float], *, steps: int, accumulate: int = 1, begin: int = 0) -> History:
-    """Hands batch losses to the callback as Lightning does: divided by the batches of a step."""
+    """Pass batch losses to the callback as Lightning does: divided by the batches of a step."""
     trainer: Any = SimpleNamespace(
         estimated_stepping_batches=steps, accumulate_grad_batches=accumulate, current_epoch=0
     )

@@ -1,4 +1,4 @@
-"""Where a training is, in lines, by a clock that the test sets."""
+"""Test the lines that report the progress of a training, with a clock that the test sets."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ class Clock:
         return self.now
 
 
-def begun(trainer: Any, clock: Clock) -> Any:
+def start_progress(trainer: Any, clock: Clock) -> Any:
     progress: Any = Progress(clock)
     progress.on_fit_start(trainer, None)
     progress.on_train_start(trainer, None)
@@ -40,7 +40,7 @@ def begun(trainer: Any, clock: Clock) -> Any:
 
 def test_every_half_minute_a_line_says_where_the_training_is(trainer: Any, capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    progress = begun(trainer, clock)
+    progress = start_progress(trainer, clock)
     outputs = {"loss": torch.tensor(0.25)}  # divided by the batches of a step, as Lightning does
     for clock.now, trainer.global_step in (
         (10.0, 110),
@@ -66,7 +66,7 @@ def test_with_a_progress_bar_and_on_other_processes_there_are_no_lines(
 ) -> None:
     vars(trainer).update(change)
     clock = Clock()
-    progress = begun(trainer, clock)
+    progress = start_progress(trainer, clock)
     clock.now = 100
     progress.on_train_batch_end(trainer, None, {"loss": torch.tensor(0.25)}, None, 0)
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""`compare` on tiny real exports and checkpoints: the same rows for all, and what does not belong together."""
+"""Test `compare` on tiny real exports and checkpoints: the rows, the metrics, and models that do not match."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ Rows = dict[tuple[str, str], dict[str, Any]]
 
 @pytest.fixture
 def runs(tmp_path: Path, tiny_export: Path, tiny_qa_export: Path) -> Path:
-    """Runs `one` and `two` that classify, `qa` and `qa2` that answer questions, and `unfinished`."""
+    """Make runs: `one` and `two` classify, `qa` and `qa2` answer questions, `unfinished` has no export."""
     folder = tmp_path / "runs"
     for name, export in (("one", tiny_export), ("two", tiny_export), ("qa", tiny_qa_export), ("qa2", tiny_qa_export)):
         shutil.copytree(export, folder / name / "export")
@@ -37,7 +37,7 @@ def runs(tmp_path: Path, tiny_export: Path, tiny_qa_export: Path) -> Path:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """40 texts under the header `question,kind`."""
+    """Write a file of 40 texts under the header `question,kind`."""
     path = tmp_path / "rows.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -48,7 +48,7 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def compare(runs: Path) -> Callable[..., Rows]:
-    """Compares models; the table by model and form."""
+    """Compare models and return the table by model and form."""
 
     def run(*arguments: str) -> Rows:
         cli.main(["compare", f"--runs_dir={runs}", "--models", *arguments])
@@ -59,7 +59,7 @@ def compare(runs: Path) -> Callable[..., Rows]:
 
 
 def write_deberta(folder: Path, labels: list[str]) -> Path:
-    """A local folder in hub layout of a tiny DeBERTa-v3 that classifies."""
+    """Write a tiny DeBERTa-v3 that classifies to a local folder in hub layout."""
     tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
     config = DebertaV2Config(
@@ -76,7 +76,7 @@ def write_deberta(folder: Path, labels: list[str]) -> Path:
         pos_att_type=["p2c", "c2p"],
         type_vocab_size=0,
         position_biased_input=False,
-        initializer_range=1.0,  # wide, for different answers
+        initializer_range=1.0,  # widely spread weights, so that answers differ
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
     )
@@ -87,14 +87,14 @@ def write_deberta(folder: Path, labels: list[str]) -> Path:
 
 
 def share_right(folder: Path, rows: Path, model_file: str) -> float:
-    """Accuracy by the answers that a client gets."""
+    """Return the accuracy of the answers that a client gets."""
     with rows.open(newline="") as file:
         content = list(csv.DictReader(file))
     answers = ClassificationPipeline.load(folder, model_file=model_file).predict([row["question"] for row in content])
     return sum(answer["label"] == row["kind"] for answer, row in zip(answers, content, strict=True)) / len(content)
 
 
-def test_runs_exported_folders_and_a_deberta_are_judged_by_their_own_answers_to_a_file(
+def test_runs_exported_folders_and_a_deberta_are_compared_by_their_answers_to_a_file(
     runs: Path,
     rows: Path,
     compare: Callable[..., Rows],
@@ -116,10 +116,10 @@ def test_runs_exported_folders_and_a_deberta_are_judged_by_their_own_answers_to_
     assert table["one", "fp32"]["accuracy"] == table[str(tiny_export), "fp32"]["accuracy"]
     assert table["one", "fp32"]["accuracy"] != table[str(deberta), "fp32"]["accuracy"]
     assert all(row["parameters"] > 1000 and row["size_mb"] > 0 and row["rows_per_second"] > 0 for row in table.values())
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == f"40 rows: {rows}"
-    assert len(told) == 1 + 1 + 6 + 1
-    assert "seeds" not in told[1]
+    output_lines = capsys.readouterr().out.splitlines()
+    assert output_lines[0] == f"40 rows: {rows}"
+    assert len(output_lines) == 1 + 1 + 6 + 1
+    assert "seeds" not in output_lines[1]
     assert Image.open(runs / "comparison" / "comparison.png").width > 300
     assert "40 test rows" in Page((runs / "comparison" / "comparison.html").read_text()).text
 
@@ -136,7 +136,7 @@ def test_without_a_file_the_rows_are_the_test_rows_of_the_first_run(
     assert table["one", "int8"]["accuracy"] == table["two", "int8"]["accuracy"]
 
 
-def test_question_answering_runs_are_judged_by_f1_and_exact_match(
+def test_question_answering_runs_are_compared_by_f1_and_exact_match(
     runs: Path, compare: Callable[..., Rows], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     questions = ["what is the capital of australia?", "is it nice weather?"]
@@ -144,7 +144,7 @@ def test_question_answering_runs_are_judged_by_f1_and_exact_match(
     answers = [
         answer["answer"] for answer in pipeline.predict([{"question": q, "context": CONTEXT} for q in questions])
     ]
-    references = [answers[0], CONTEXT.split(".")[0]]  # the first is right
+    references = [answers[0], CONTEXT.split(".")[0]]  # the first answer is right
     file = tmp_path / "questions.jsonl"
     lines = [
         {"id": q, "question": q, "context": CONTEXT, "answers": {"text": [r], "answer_start": [CONTEXT.index(r)]}}
@@ -160,7 +160,7 @@ def test_question_answering_runs_are_judged_by_f1_and_exact_match(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["one"], "give two or more, each once"),
         (["one", "one"], "give two or more, each once"),
@@ -171,9 +171,9 @@ def test_question_answering_runs_are_judged_by_f1_and_exact_match(
         (["one", "two", "--file=nowhere.csv"], "data file nowhere.csv does not exist"),
     ],
 )
-def test_models_that_cannot_be_compared_are_told(
+def test_models_that_cannot_be_compared_are_reported(
     arguments: list[str],
-    said: str,
+    message: str,
     compare: Callable[..., Rows],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -183,11 +183,11 @@ def test_models_that_cannot_be_compared_are_told(
         compare(*arguments)
     assert caught.value.code == 2
     errors = capsys.readouterr().err
-    assert said in errors
+    assert message in errors
     assert len(errors.splitlines()) == 1
 
 
-def test_a_skipped_run_is_left_out_with_what_an_earlier_one_left(
+def test_a_skipped_run_is_left_out_with_the_export_of_an_earlier_one(
     runs: Path, compare: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
     skip(runs / "two", name="two", stage="fit", why="enable is false", metrics=["accuracy"])
@@ -197,7 +197,7 @@ def test_a_skipped_run_is_left_out_with_what_an_earlier_one_left(
     assert not (runs / "comparison").exists()
 
 
-def test_other_labels_are_told_with_their_difference(
+def test_other_labels_are_reported_with_their_difference(
     runs: Path, rows: Path, compare: Callable[..., Rows], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_deberta(tmp_path / "deberta", [*LABELS[:3], "poetry"])

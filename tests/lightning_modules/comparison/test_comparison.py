@@ -1,4 +1,4 @@
-"""Comparisons: figures over seeds, what a difference means, and the page."""
+"""Test comparisons: metrics over seeds, whether a difference is significant, and the page."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from lightning_modules.comparison.measurements import measure_speed, spread
 from lightning_modules.evaluation.comparison_report import gains, print_table, write_comparison
 from tests.support.report_page import HOSTILE, Page
 
-FORMS = ("fp32", "int8")  # that are compared
+FORMS = ("fp32", "int8")  # the number of compared rows
 
 
 def row(model: str, form: str, accuracy: float, deviation: float | None) -> dict[str, Any]:
@@ -36,22 +36,22 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_the_spread_is_the_sample_deviation_over_the_seeds() -> None:
-    found = spread([{"accuracy": 0.90, "macro_f1": 0.5}, {"accuracy": 0.92, "macro_f1": 0.5}])
-    assert found["accuracy"] == pytest.approx(0.91)
-    assert found["accuracy_std"] == pytest.approx(0.02 / 2**0.5)
-    assert found["macro_f1_std"] == 0
+    metrics = spread([{"accuracy": 0.90, "macro_f1": 0.5}, {"accuracy": 0.92, "macro_f1": 0.5}])
+    assert metrics["accuracy"] == pytest.approx(0.91)
+    assert metrics["accuracy_std"] == pytest.approx(0.02 / 2**0.5)
+    assert metrics["macro_f1_std"] == 0
     assert spread([{"accuracy": 0.9, "macro_f1": 0.5}])["accuracy_std"] is None
 
 
-def test_a_gain_is_told_with_whether_it_is_above_the_larger_deviation(rows: list[dict[str, Any]]) -> None:
-    found = gains(rows, "distilled", "baseline")["fp32"]
-    assert found["accuracy"] == pytest.approx(0.02)
-    assert (found["deviation"], found["above_deviation"]) == (0.006, True)
+def test_a_gain_is_compared_with_the_larger_deviation(rows: list[dict[str, Any]]) -> None:
+    metrics = gains(rows, "distilled", "baseline")["fp32"]
+    assert metrics["accuracy"] == pytest.approx(0.02)
+    assert (metrics["deviation"], metrics["above_deviation"]) == (0.006, True)
     assert gains(rows, "baseline", "distilled")["int8"]["above_deviation"] is False
     assert gains(rows, "distilled", "teacher")["fp32"]["above_deviation"] is None
 
 
-def test_the_page_tells_every_model_with_its_deviation(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_the_page_shows_every_model_with_its_deviation(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     details = {"test_rows": 500, "teacher": HOSTILE}
     write_comparison(tmp_path, "student", rows, gains=gains(rows, "distilled", "baseline"), details=details)
     page = Page((tmp_path / "comparison.html").read_text())

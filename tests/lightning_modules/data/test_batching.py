@@ -1,4 +1,4 @@
-"""Which rows make a batch."""
+"""Test which rows make a batch."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -33,13 +33,13 @@ def test_the_sampler_puts_similar_lengths_together() -> None:
     assert sum(spreads) / len(spreads) < 5
 
 
-def test_no_batch_is_of_copies_of_a_few_rows() -> None:
-    """24 rows of as many lengths, ten times."""
+def test_no_batch_consists_of_copies_of_some_rows() -> None:
+    """Repeat 24 rows of different lengths ten times."""
     order = list(LengthGroupedSampler(range(24), 8, 0, lambda: 0, passes=10))
     assert [len(set(order[i : i + 8])) for i in range(0, 240, 8)] == [8] * 30
 
 
-def test_few_rows_are_in_other_batches_in_each_epoch() -> None:
+def test_a_small_number_of_rows_gets_other_batches_in_each_epoch() -> None:
     lengths = [i * 7 % 100 for i in range(100)]
     epochs = [list(LengthGroupedSampler(lengths, 10, 0, lambda e=epoch: e)) for epoch in (0, 1)]
     batches = [{frozenset(order[i : i + 10]) for i in range(0, 100, 10)} for order in epochs]
@@ -47,7 +47,7 @@ def test_few_rows_are_in_other_batches_in_each_epoch() -> None:
 
 
 def loader_of(device: int, lengths: list[int]) -> ResumableLoader:
-    """Batches of four on each of two devices."""
+    """Return the loader of one of two devices, with batches of four on each."""
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0))))
     trainer = SimpleNamespace(
         world_size=2, global_rank=device, current_epoch=0, accumulate_grad_batches=1, fit_loop=loop
@@ -60,9 +60,9 @@ def loader_of(device: int, lengths: list[int]) -> ResumableLoader:
 def test_each_of_two_devices_gets_half_of_each_batch_of_similar_lengths() -> None:
     lengths = [i * 37 % 256 for i in range(256)]
     loaders = [loader_of(device, lengths) for device in (0, 1)]
-    # Lightning would wrap any other, and shuffle.
+    # Lightning would wrap any other sampler, and shuffle.
     assert all(isinstance(loader.sampler, DistributedSampler) for loader in loaders)
-    found = [[batch["rows"].tolist() for batch in loader] for loader in loaders]
-    assert sorted(row for batches in found for batch in batches for row in batch) == list(range(256))
-    together = [sorted(lengths[row] for row in one + other) for one, other in zip(*found, strict=True)]
+    batches_of_devices = [[batch["rows"].tolist() for batch in loader] for loader in loaders]
+    assert sorted(row for batches in batches_of_devices for batch in batches for row in batch) == list(range(256))
+    together = [sorted(lengths[row] for row in one + other) for one, other in zip(*batches_of_devices, strict=True)]
     assert sum(batch[-1] - batch[0] for batch in together) / len(together) < 256 / 8

@@ -1,4 +1,4 @@
-"""What is kept of tokenised rows, and when it is made anew."""
+"""Test the cache of tokenised rows, and when it is made anew."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The data module: splits, labels, tokenisation and batches."""
+"""Test the data module: splits, labels, tokenisation and batches."""
 
 import csv
 from collections import Counter
@@ -50,19 +50,19 @@ def test_shares_are_of_the_whole_file(module: Any) -> None:
     assert sizes == {"train": 1200, "val": 900, "test": 900}
 
 
-def test_few_rows_of_many_labels_are_split_to_the_shares(tmp_path: Path, module: Any) -> None:
+def test_a_small_number_of_rows_of_many_labels_is_split_to_the_shares(tmp_path: Path, module: Any) -> None:
     labels = tuple(f"label{i}" for i in range(77))
     splits = module(train_file=write(tmp_path / "few.csv", rows(77 * 5, labels))).splits
     assert {split: len(table.rows) for split, table in splits.items()} == {"train": 308, "val": 39, "test": 38}
     for split in ("val", "test"):
         assert max(Counter(splits[split].rows["label"]).values()) == 1
     assert set(splits["train"].rows["label"]) == set(labels)
-    assert set(splits["test"].rows["label"]) != set(sorted(labels)[:38])  # drawn, not the first by name
+    assert set(splits["test"].rows["label"]) != set(sorted(labels)[:38])  # drawn at random, not the first by name
 
 
 def test_rare_labels_are_tested_too(tmp_path: Path, module: Any) -> None:
-    few = [(f"rare {i}", f"rare{i % 10}") for i in range(40)]
-    splits = module(train_file=write(tmp_path / "rare.csv", [*rows(300), *few])).splits
+    rare = [(f"rare {i}", f"rare{i % 10}") for i in range(40)]
+    splits = module(train_file=write(tmp_path / "rare.csv", [*rows(300), *rare])).splits
     tested = Counter(splits["test"].rows["label"])
     assert tested.total() == 34
     assert sum(count for label, count in tested.items() if label.startswith("rare")) == 4
@@ -88,14 +88,14 @@ def test_texts_that_differ_by_case_and_spacing_stay_together(tmp_path: Path, mod
 def test_texts_that_are_cut_are_counted(tmp_path: Path, module: Any) -> None:
     long = [(" ".join(WORDS * 3), "a"), *rows(50)]
     data = module(train_file=write(tmp_path / "long.csv", long), test_file=write(tmp_path / "test.csv", long[:2]))
-    cut = {split: figures["truncated"] for split, figures in data.summary().items()}
+    cut = {split: metrics["truncated"] for split, metrics in data.summary().items()}
     assert (cut["train"] + cut["val"], cut["test"]) == (1, 1)
     data = module(train_file=write(tmp_path / "all.csv", [(f"{text} {long[0][0]}", label) for text, label in rows(50)]))
     assert data.notes() == ["40 of 40 training texts are cut to data.max_length 16 tokens"]
     assert module(max_length=64).notes() == []
 
 
-def test_a_file_with_too_few_texts_to_split_is_told(tmp_path: Path, module: Any) -> None:
+def test_a_file_with_too_few_texts_to_split_is_reported(tmp_path: Path, module: Any) -> None:
     with pytest.raises(UserError, match=r"too few different texts to split off a share of 0\.1: give the splits"):
         _ = module(train_file=write(tmp_path / "two.csv", rows(4, ("a", "b")))).splits
 
@@ -103,7 +103,7 @@ def test_a_file_with_too_few_texts_to_split_is_told(tmp_path: Path, module: Any)
 def test_rows_dropped_before_the_split_are_counted(tmp_path: Path, module: Any) -> None:
     file = write(tmp_path / "gaps.csv", [*rows(60), ("", "a"), ("x", "")])
     dropped = {
-        split: figures["dropped"] for split, figures in module(train_file=file, bad_rows="drop").summary().items()
+        split: metrics["dropped"] for split, metrics in module(train_file=file, bad_rows="drop").summary().items()
     }
     assert dropped == {"train": {"empty text": 1, "missing label": 1}, "val": {}, "test": {}}
 
@@ -140,7 +140,7 @@ def test_without_a_complexity_column_there_is_no_complexity_head(module: Any) ->
     assert module().complexity_labels == ()
 
 
-def test_a_complexity_column_that_is_not_there_is_told(module: Any) -> None:
+def test_a_missing_complexity_column_is_reported(module: Any) -> None:
     with pytest.raises(UserError, match=r"no values in a column 'levle': correct --data\.complexity_column"):
         _ = module(complexity_column="levle").complexity_labels
 
@@ -166,7 +166,7 @@ def test_a_complexity_that_only_the_test_file_has_is_left_alone(tmp_path: Path, 
     assert list(data.tokenised["test"]["complexity_target"]) == [IGNORED]
 
 
-def test_a_test_file_of_ones_own_goes_with_generated_training_data(tmp_path: Path, module: Any) -> None:
+def test_a_users_test_file_goes_with_generated_training_data(tmp_path: Path, module: Any) -> None:
     test = str(tmp_path / "mine.csv")
     Path(test).write_text("question,kind\nhello there,conversation\n")
     data = module(
@@ -202,14 +202,14 @@ def test_texts_are_tokenised_once_and_then_read_from_the_cache(module: Any, monk
     assert module().tokenised["train"][0] == first
 
 
-def test_batches_are_padded_to_their_own_longest_row(module: Any) -> None:
+def test_batches_are_padded_to_their_longest_row(module: Any) -> None:
     for batch in module(batch_size=8).train_dataloader():
         assert batch["attention_mask"].sum(dim=1).max() == batch["input_ids"].shape[1] <= 16
         assert (batch["input_ids"] * (1 - batch["attention_mask"]) == 0).all()
 
 
-def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
-    """40 of 50 rows are for training: 2.5 batches of 16, four times."""
+def test_a_small_number_of_rows_is_repeated_within_an_epoch(module: Any) -> None:
+    """Train on 40 of 50 rows: 2.5 batches of 16, four times."""
     once, often = (module(50, batch_size=16, min_steps_per_epoch=steps).train_dataloader() for steps in (1, 10))
     assert (len(once), len(often)) == (3, 10)
     seen = Counter(row for batch in often for row in batch["row"].tolist())
@@ -218,14 +218,14 @@ def test_few_rows_are_gone_through_several_times_an_epoch(module: Any) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> str:
-    """A local folder like the hub's SST-2: named classes, and a test split whose labels are withheld."""
+    """Write a local folder like the hub's SST-2: named classes, and a test split whose labels are withheld."""
     features = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
     folder = tmp_path / "hub" / "data"
     folder.mkdir(parents=True)
     for split, count in (("train", 40), ("validation", 6), ("test", 4)):
         texts = [text for text, _ in rows(count)]
-        found = [{"sentence": text, "label": -1 if split == "test" else i % 2} for i, text in enumerate(texts)]
-        Dataset.from_list(found, features=features).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+        examples = [{"sentence": text, "label": -1 if split == "test" else i % 2} for i, text in enumerate(texts)]
+        Dataset.from_list(examples, features=features).to_parquet(folder / f"{split}-00000-of-00001.parquet")
     return str(tmp_path / "hub")
 
 
@@ -241,7 +241,7 @@ def test_files_stand_in_for_parts_of_a_hub_data_set(tmp_path: Path, module: Any,
     file.write_text("sentence,label\nfine,positive\nbad,negative\n")
     data = module(train_file=None, dataset=hub, test_file=str(file), text_column="sentence")
     assert list(data.splits["test"].rows["text"]) == ["fine", "bad"]
-    assert [len(data.splits[split].rows) for split in ("train", "val")] == [40, 6]  # the hub's own
+    assert [len(data.splits[split].rows) for split in ("train", "val")] == [40, 6]  # those of the hub
 
 
 def test_a_training_file_and_a_hub_data_set_contradict_each_other(module: Any, hub: str) -> None:

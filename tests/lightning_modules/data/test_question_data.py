@@ -1,4 +1,4 @@
-"""Questions: windows with their answers, splits, limits, and whole questions in validation."""
+"""Test the data of questions: windows with their answers, splits, limits, and whole questions in validation."""
 
 import json
 from collections import Counter
@@ -63,7 +63,7 @@ WIDTHS = [(7, 7), (31, 31), (33, 34), (65, 68), (129, 136), (370, 384), (381, 38
 
 
 @pytest.mark.parametrize(("longest", "width"), WIDTHS)
-def test_batches_have_few_different_widths_and_none_above_the_limit(longest: int, width: int) -> None:
+def test_batches_have_a_limited_number_of_widths_and_none_above_the_limit(longest: int, width: int) -> None:
     row = {"input_ids": [1] * longest, "first": 1, "question": 0, "start": 0, "end": 0}
     batch = collate([row], max_length=381 if longest == 381 else 384)
     assert batch["input_ids"].shape == (1, width)
@@ -93,12 +93,12 @@ def test_questions_without_titles_are_split_by_context(tmp_path: Path, tiny_back
 @pytest.mark.parametrize(
     ("titles", "sizes"),
     [
-        (["manual"] * 95 + ["faq"] * 5, {"train": 84, "val": 11, "test": 5}),  # the small article, then contexts
+        (["manual"] * 95 + ["faq"] * 5, {"train": 84, "val": 11, "test": 5}),  # the small article, then single contexts
         (["a"] * 34 + ["b"] * 33 + ["c"] * 33, {"train": 80, "val": 10, "test": 10}),
         ([""] * 50 + ["a"] * 50, {"train": 80, "val": 10, "test": 10}),
     ],
 )
-def test_parts_are_of_their_share_however_large_articles_are(
+def test_parts_have_their_share_however_large_articles_are(
     tmp_path: Path, tiny_backbone: Path, titles: list[str], sizes: dict[str, int]
 ) -> None:
     path = tmp_path / "flat.jsonl"
@@ -112,7 +112,7 @@ def test_parts_are_of_their_share_however_large_articles_are(
     assert {split: len(questions.rows) for split, questions in splits.items()} == sizes
 
 
-def test_few_questions_are_gone_through_several_times_an_epoch(tmp_path: Path, tiny_backbone: Path) -> None:
+def test_a_small_number_of_questions_is_repeated_within_an_epoch(tmp_path: Path, tiny_backbone: Path) -> None:
     file = str(write_squad(tmp_path / "few.json", words=1))
     data = question_data(
         tmp_path, tiny_backbone, train_file=file, val_file=file, test_file=file, min_steps_per_epoch=10
@@ -122,7 +122,7 @@ def test_few_questions_are_gone_through_several_times_an_epoch(tmp_path: Path, t
     assert seen == Counter(windows * ceil(10 * 8 / len(windows)))
 
 
-def test_answers_that_training_cannot_teach_are_told(tmp_path: Path, tiny_backbone: Path) -> None:
+def test_answers_that_training_cannot_teach_are_reported(tmp_path: Path, tiny_backbone: Path) -> None:
     context = "it is the capital of a country . " * 10
     rows = [
         {"question": f"what {i}?", "context": f"{i} {context}", "answers": {"text": [text], "answer_start": [2]}}
@@ -158,7 +158,7 @@ def test_articles_with_a_paragraph_in_common_stay_on_one_side(tmp_path: Path, ti
 
 @pytest.fixture
 def hub(tmp_path: Path) -> str:
-    """A local folder like the hub's SQuAD, which has no public test split."""
+    """Write a local folder like the hub's SQuAD, which has no public test split."""
     (tmp_path / "hub" / "data").mkdir(parents=True)
     for split, count in (("train", 20), ("validation", 5)):
         rows = [
@@ -175,7 +175,7 @@ def hub(tmp_path: Path) -> str:
     return str(tmp_path / "hub")
 
 
-def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_test(
+def test_the_validation_part_of_a_hub_data_set_without_a_test_part_becomes_the_test(
     tmp_path: Path, tiny_backbone: Path, hub: str
 ) -> None:
     splits = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub).splits
@@ -184,19 +184,19 @@ def test_the_validation_part_of_a_hub_data_set_without_a_test_is_kept_for_the_te
 
 
 @pytest.mark.parametrize(
-    ("given", "questions"),
+    ("replaced_split", "questions"),
     [
         ("val", {"train": 20, "val": 12, "test": 5}),
         ("test", {"train": 20, "val": 5, "test": 12}),
     ],
 )
 def test_files_stand_in_for_parts_of_a_hub_data_set(
-    tmp_path: Path, tiny_backbone: Path, hub: str, given: str, questions: dict[str, int]
+    tmp_path: Path, tiny_backbone: Path, hub: str, replaced_split: str, questions: dict[str, int]
 ) -> None:
-    own = {f"{given}_file": str(write_squad(tmp_path / "own.json"))}
-    splits = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub, **own).splits
-    assert {split: len(found.rows) for split, found in splits.items()} == questions
-    assert set(splits[given].rows["question"]) == {"which place is it?", "what is it?"}
+    user_file = {f"{replaced_split}_file": str(write_squad(tmp_path / "own.json"))}
+    splits = question_data(tmp_path, tiny_backbone, train_file=None, dataset=hub, **user_file).splits
+    assert {split: len(split_data.rows) for split, split_data in splits.items()} == questions
+    assert set(splits[replaced_split].rows["question"]) == {"which place is it?", "what is it?"}
 
 
 def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backbone: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backb
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"max_length": 20}, "max_length is 20, but a question of 10 tokens and doc_stride 8 need 22"),
         ({"max_train_examples": 0}, "data.max_train_examples is 0"),
@@ -215,8 +215,10 @@ def test_a_limit_chooses_the_same_questions_each_time(tmp_path: Path, tiny_backb
         ({"val_share": 1.5}, "data.val_share is 1.5: give one between 0 and 0.9"),
     ],
 )
-def test_a_wrong_setting_is_told(tmp_path: Path, tiny_backbone: Path, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_wrong_setting_is_reported(
+    tmp_path: Path, tiny_backbone: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
         question_data(tmp_path, tiny_backbone, **settings).setup()
 
 
@@ -229,7 +231,7 @@ def test_a_validation_batch_has_all_windows_of_its_questions_and_their_best_answ
     assert max(len(rows) for rows in data.windows_of["val"]) > 1
     answered = []
     for batch in data.val_dataloader():
-        # Logits that point at the first reference, where a window has it.
+        # These logits point at the first reference, where a window has it.
         logits = {name: torch.zeros(batch["input_ids"].shape) for name in ("start_logits", "end_logits")}
         for name in ("start", "end"):
             logits[f"{name}_logits"][torch.arange(len(batch[name])), batch[name]] = 9.0
@@ -251,14 +253,14 @@ def test_a_validation_batch_has_short_questions_however_long_the_contexts(tmp_pa
 
 
 class RecordingTokenizer(WindowTokenizer):
-    """Keeps how many texts and characters were tokenized at once."""
+    """Record how many texts and characters were tokenized at once."""
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        self.most = max(getattr(self, "most", 0), sum(map(len, texts)))
+        self.max_characters = max(getattr(self, "max_characters", 0), sum(map(len, texts)))
         return super().tokenize(texts)
 
 
-def test_few_long_contexts_are_made_into_windows_at_once(
+def test_a_limited_number_of_long_contexts_is_made_into_windows_at_once(
     tmp_path: Path, tiny_backbone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lightning_modules.data.question_windows.MAX_CHARACTERS", 3000)
@@ -266,5 +268,5 @@ def test_few_long_contexts_are_made_into_windows_at_once(
     rows = question_data(tmp_path, tiny_backbone, val_file=str(long)).splits["val"].rows
     tokenizer = RecordingTokenizer(tiny_tokenizer().to_str(), 33, 8, 10)
     windows = window_rows(rows, tokenizer, "")
-    assert tokenizer.most <= 3000
+    assert tokenizer.max_characters <= 3000
     assert windows["question"][-1] == 11

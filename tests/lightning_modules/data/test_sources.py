@@ -1,4 +1,4 @@
-"""Splits from files and from the hub: kept for the next run, without bad rows, or refused."""
+"""Test splits from files and from the hub: cached for the next run, without bad rows, or refused."""
 
 import os
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_file_without_one_good_row_is_refused(tmp_path: Path) -> None:
         ("a.csv", "question,label\na,b\n", r"no column 'text': set --data\.text_column to one of question, label"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_an_error_of_the_user(
+def test_a_file_that_cannot_be_read_is_a_user_error(
     tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -95,7 +95,7 @@ def test_rows_are_those_of_the_files_content_whatever_its_name_and_time(tmp_path
     assert copy.cache_files == first.cache_files != []
 
 
-def test_an_ending_says_how_the_same_content_is_read(tmp_path: Path) -> None:
+def test_the_suffix_decides_how_the_same_content_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,b\tlabel\na,c\tx\n")
     options = ReadOptions("text,b", "label")
@@ -121,7 +121,7 @@ def test_integers_that_pandas_made_floats_are_integers_in_a_data_set_too(tmp_pat
     assert read_hub_texts(str(tmp_path), OPTIONS, "drop")["train"].rows["label"][:] == ["1", "0"]
 
 
-def test_a_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Which rows a split must not part."""
+"""Test which rows a split must not separate."""
 
 import tracemalloc
 
@@ -36,7 +36,7 @@ def test_groups_do_not_depend_on_the_order_of_the_rows() -> None:
     assert groups == dict(zip(turned, joined_groups(*zip(*turned, strict=True)).tolist(), strict=True))
 
 
-def test_where_all_hangs_together_contexts_are_groups() -> None:
+def test_where_all_titles_are_connected_contexts_are_groups() -> None:
     assert joined_groups(["", "", ""], ["x", "y", "x"]).tolist() == [0, 1, 0]
     assert joined_groups(["a", "b", "b"], ["x", "x", "y"]).tolist() == [0, 0, 1]
 

@@ -1,4 +1,4 @@
-"""`distil` on a tiny backbone: students with and without a teacher, compared, resumed and delivered."""
+"""Test `distil` on a tiny backbone: students with and without a teacher, compared, resumed and archived."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ Arguments = Callable[..., list[str]]
 
 @pytest.fixture(autouse=True)
 def no_arguments_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LightningCLI warns of command line arguments beside those it is given."""
+    """Hide pytest's arguments, of which LightningCLI would warn."""
     monkeypatch.setattr(sys, "argv", ["lightning_modules"])
 
 
@@ -35,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def common(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What the teacher and its students have in common."""
+    """Return the options that the teacher and its students have in common."""
     return [
         f"--runs_dir={runs}",
         f"--data.train_file={write_topics(tmp_path_factory.mktemp('data') / 'topics.csv')}",
@@ -54,7 +54,7 @@ def common(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def teacher(runs: Path, common: list[str], tiny_backbone: Path) -> Path:
-    """A trained and exported run."""
+    """Train and export a run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["lightning_modules"])
         cli.main(
@@ -66,25 +66,25 @@ def teacher(runs: Path, common: list[str], tiny_backbone: Path) -> Path:
 @pytest.fixture(scope="module")
 def arguments(common: list[str], teacher: Path) -> Arguments:
     def build(*more: str) -> list[str]:
-        own = [f"--model.teacher={teacher}", "--model.student_layers=1"]
-        return ["--config=configs/student.yaml", *common, *own, *more]
+        student_options = [f"--model.teacher={teacher}", "--model.student_layers=1"]
+        return ["--config=configs/student.yaml", *common, *student_options, *more]
 
     return build
 
 
 @pytest.fixture(scope="module")
 def student(arguments: Arguments, runs: Path) -> Path:
-    """The run folder of two students, of which the second was stopped in its second epoch, and went on after it."""
+    """Return the run folder of two students, of which the second was stopped in its second epoch and resumed."""
 
     class Stop(Exception):
         pass
 
-    begun: list[tuple[str, int]] = []
+    epochs: list[tuple[str, int]] = []
     stop = True
 
     def note(self: Any, trainer: Any, module: Any) -> None:
-        begun.append((Path(trainer.default_root_dir).name, trainer.current_epoch))
-        if stop and begun[-1] == ("distilled-0", 1):
+        epochs.append((Path(trainer.default_root_dir).name, trainer.current_epoch))
+        if stop and epochs[-1] == ("distilled-0", 1):
             raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
@@ -92,11 +92,11 @@ def student(arguments: Arguments, runs: Path) -> Path:
         patch.setattr("lightning_modules.callbacks.history.History.on_train_epoch_start", note, raising=False)
         with pytest.raises(Stop):
             cli.main(["distil", *arguments("--seeds", "0")])
-        assert begun == [("baseline-0", 0), ("baseline-0", 1), ("distilled-0", 0), ("distilled-0", 1)]
+        assert epochs == [("baseline-0", 0), ("baseline-0", 1), ("distilled-0", 0), ("distilled-0", 1)]
         stop = False
-        begun.clear()
+        epochs.clear()
         cli.main(["distil", *arguments("--seeds", "0")])
-        assert begun == [("distilled-0", 1)]  # what was done is not done again
+        assert epochs == [("distilled-0", 1)]  # completed epochs are not trained again
     return runs / "student"
 
 
@@ -140,14 +140,16 @@ def test_a_student_has_to_be_trained_anew_when_its_settings_its_rows_or_its_teac
     assert len({key(), *changed}) == 4
 
 
-def test_both_kinds_of_a_seed_begin_alike_and_another_seed_otherwise(arguments: Arguments, tmp_path: Path) -> None:
+def test_both_kinds_start_alike_with_one_seed_and_differently_with_another(
+    arguments: Arguments, tmp_path: Path
+) -> None:
     heads, orders = [], []
     for kind, seed in (("baseline", 0), ("distilled", 0), ("distilled", 1)):
         made = make_student(arguments(), kind, seed, tmp_path)
         heads.append(made.model.network.head.weight.tolist())
         orders.append(list(made.datamodule.train_dataloader().sampler))
-    for begun in (heads, orders):
-        assert begun[0] == begun[1] != begun[2]
+    for values in (heads, orders):
+        assert values[0] == values[1] != values[2]
 
 
 def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(student: Path, arguments: Arguments) -> None:
@@ -159,13 +161,13 @@ def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(student: Path,
             cli.main(["distil", *arguments("--seeds", "0")])
     finally:
         record.write_text(passed)
-    # A text as exit code: Python prints it, and exits with 1.
+    # Python prints a text given as exit code, and exits with 1.
     assert caught.value.code == f"gate: accuracy 0.5 is too low; {export} is still an earlier run's"
     assert (export / "metadata.json").read_text() == before
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--model.teacher=runs/never-trained"], "train it first, make train TASK=never-trained"),
         (["--model.student_layers=3"], "3 layers are to be kept of a backbone that has 2: give 1 to 2"),
@@ -173,14 +175,14 @@ def test_a_missed_gate_exits_with_1_and_leaves_the_earlier_export(student: Path,
         (["--model.alpha=2"], "model.alpha is 2"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line(
-    arguments: Arguments, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_setting_is_reported_in_one_line(
+    arguments: Arguments, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(["fit", *arguments("--trainer.fast_dev_run=1", *more)], said, capsys)
+    assert_one_line_error(["fit", *arguments("--trainer.fast_dev_run=1", *more)], message, capsys)
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--seeds", "1", "1"], "seeds are [1, 1]: give one or more, each once"),
         (
@@ -189,16 +191,16 @@ def test_a_wrong_setting_is_told_in_one_line(
         ),
     ],
 )
-def test_a_distillation_that_is_none_is_told(
-    arguments: Arguments, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_distillation_is_reported(
+    arguments: Arguments, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(["distil", *arguments(*more)], said, capsys)
+    assert_one_line_error(["distil", *arguments(*more)], message, capsys)
 
 
-def told(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_one_line_error(command: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(command)
     assert caught.value.code == 2
     errors = capsys.readouterr().err
-    assert said in errors
+    assert message in errors
     assert "Traceback" not in errors

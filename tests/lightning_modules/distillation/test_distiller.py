@@ -1,4 +1,4 @@
-"""Distillation's losses and the student's layers, on a tiny teacher that was never trained."""
+"""Test the losses of distillation and the layers of the student with a tiny untrained teacher."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ NAMES: dict[str, tuple[Any, ...]] = {
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three labels, six layers."""
+    """Write a teacher of three labels and six layers."""
     folder = tmp_path_factory.mktemp("teacher")
     return write_tiny_teacher(folder, NAMES["labels"], tiny_network(), tiny_tokenizer().to_str())
 
@@ -51,14 +51,14 @@ def batch() -> dict[str, torch.Tensor]:
 
 
 def test_the_soft_loss_of_two_labels_by_hand() -> None:
-    """The teacher says 3 : 1 at T = 2, the student 1 : 1: 4 * (3/4 ln(3/2) + 1/4 ln(1/2))."""
+    """Expect 4 * (3/4 ln(3/2) + 1/4 ln(1/2)) for a teacher of 3 : 1 at T = 2 and a student of 1 : 1."""
     teacher = torch.tensor([[2 * torch.tensor(3.0).log(), 0.0]])
     loss = soft_loss(torch.zeros(1, 2), teacher, temperature=2.0)
     assert loss.item() == pytest.approx(4 * (0.75 * 0.4054651 - 0.25 * 0.6931472), rel=1e-5)
 
 
 def test_the_soft_gradient_keeps_its_size_at_any_temperature() -> None:
-    """What T^2 is for: at high T it nears (student - teacher) / labels, for logits that have the mean 0."""
+    """Check the factor T^2: at high T the gradient nears (student - teacher) / labels for logits of mean 0."""
     teacher = torch.tensor([[1.0, -1.0]])
     for temperature in (20.0, 200.0):
         student = torch.zeros(1, 2, requires_grad=True)
@@ -69,21 +69,21 @@ def test_the_soft_gradient_keeps_its_size_at_any_temperature() -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_the_loss_weighs_labels_and_teacher_and_leaves_the_complexity_to_its_labels(student: Any, alpha: float) -> None:
     model = student(alpha=alpha, temperature=3.0, complexity_weight=0.5, dropout=0.0, encoder_dropout=0.0).train()
-    given = batch()
-    outputs = model(given["input_ids"], given["attention_mask"])
-    logits, teacher = outputs["logits"], given["teacher_logits"].float()
+    inputs = batch()
+    outputs = model(inputs["input_ids"], inputs["attention_mask"])
+    logits, teacher = outputs["logits"], inputs["teacher_logits"].float()
     soft = kl_div((logits / 3).log_softmax(1), (teacher / 3).softmax(1), reduction="batchmean") * 9
-    expected = alpha * cross_entropy(logits, given["labels"]) + (1 - alpha) * soft
-    expected = expected + 0.5 * cross_entropy(outputs["complexity_logits"], given["complexity"])
-    torch.testing.assert_close(model.model_step(given)[0], expected)
+    expected = alpha * cross_entropy(logits, inputs["labels"]) + (1 - alpha) * soft
+    expected = expected + 0.5 * cross_entropy(outputs["complexity_logits"], inputs["complexity"])
+    torch.testing.assert_close(model.model_step(inputs)[0], expected)
 
 
 def test_validation_has_the_hard_loss_alone(student: Any) -> None:
     model = student(alpha=0.3, complexity_weight=0.0).eval()
-    given = batch()
-    del given["teacher_logits"]
-    loss, logits = model.model_step(given)
-    torch.testing.assert_close(loss, cross_entropy(logits, given["labels"]))
+    inputs = batch()
+    del inputs["teacher_logits"]
+    loss, logits = model.model_step(inputs)
+    torch.testing.assert_close(loss, cross_entropy(logits, inputs["labels"]))
 
 
 def test_the_exported_classifier_is_the_one_that_was_written(teacher: Path) -> None:
@@ -95,16 +95,16 @@ def test_the_exported_classifier_is_the_one_that_was_written(teacher: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("count", "kept"), [(3, [0, 2, 4]), (2, [0, 3]), (4, [0, 1, 3, 4]), (1, [0]), (6, [*range(6)])]
+    ("count", "layers"), [(3, [0, 2, 4]), (2, [0, 3]), (4, [0, 1, 3, 4]), (1, [0]), (6, [*range(6)])]
 )
 def test_a_students_layers_are_exact_copies_of_alternating_ones_of_the_teacher(
-    student: Any, teacher: Path, count: int, kept: list[int]
+    student: Any, teacher: Path, count: int, layers: list[int]
 ) -> None:
     encoder, original = student(student_layers=count).network.encoder, load_encoder(str(teacher / "hf"))
     assert encoder.config.num_hidden_layers == count
     assert len(encoder_layers(encoder)) == count
     pairs = [(encoder.embeddings, original.embeddings)]
-    pairs += [(layer, encoder_layers(original)[i]) for layer, i in zip(encoder_layers(encoder), kept, strict=True)]
+    pairs += [(layer, encoder_layers(original)[i]) for layer, i in zip(encoder_layers(encoder), layers, strict=True)]
     for copy, of in pairs:
         state = of.state_dict()
         assert copy.state_dict().keys() == state.keys()
@@ -120,7 +120,7 @@ def test_a_student_of_fewer_layers_is_loaded_as_it_was_saved(student: Any, tmp_p
         torch.testing.assert_close(load_encoder(str(tmp_path))(ids, mask).last_hidden_state, expected)
 
 
-def test_a_backbone_of_ones_own_is_taken_instead_of_the_teachers(
+def test_a_configured_backbone_is_used_instead_of_the_teachers(
     student: Any, teacher: Path, tiny_backbone: Path
 ) -> None:
     assert len(encoder_layers(student(backbone=str(tiny_backbone)).network.encoder)) == 2
@@ -128,7 +128,7 @@ def test_a_backbone_of_ones_own_is_taken_instead_of_the_teachers(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"student_layers": 7}, "7 layers are to be kept of a backbone that has 6: give 1 to 6"),
         ({"student_layers": 0}, "give 1 to 6"),
@@ -136,6 +136,6 @@ def test_a_backbone_of_ones_own_is_taken_instead_of_the_teachers(
         ({"temperature": 0.0}, "model.temperature is 0.0"),
     ],
 )
-def test_a_wrong_setting_is_told(student: Any, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_wrong_setting_is_reported(student: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         student(**settings)

@@ -1,4 +1,4 @@
-"""Teachers by name, and their logits kept on disk."""
+"""Test how teachers are loaded by name, and how their logits are cached on disk."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.support.tiny_export import tiny_tokenizer
 from tests.support.tiny_teacher import tiny_network, write_tiny_teacher
 from tests.support.topics import TOPICS, write_topics
 
-# Another order than the data's, which is sorted.
+# This order differs from that of the data, which is sorted.
 LABELS = ("weather", "sport", "food")
 
 
@@ -45,14 +45,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with an export."""
+    """Write a run folder with an export."""
     folder = tmp_path_factory.mktemp("run")
     write_tiny_teacher(folder / "export", LABELS, tiny_network(), tiny_tokenizer().to_str())
     return folder
 
 
 def write_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
-    """A local folder in hub layout of a model that transformers fine-tuned."""
+    """Write a model as transformers saves a fine-tuned one to a local folder in hub layout."""
     torch.manual_seed(1)
     sizes = {"max_position_embeddings": 64, "dim": 16, "hidden_dim": 32, "n_layers": 1, "n_heads": 2}
     tokenizer = tiny_tokenizer()
@@ -65,7 +65,7 @@ def write_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
 
 
 def fresh(teacher: Checkpoint, data: ClassificationData) -> np.ndarray:
-    """What the teacher answers now, in the data's order."""
+    """Return the teacher's current logits in the order of the data."""
     texts = list(data.splits["train"].rows["text"])
     rows = [row.ids for row in TextTokenizer(teacher.tokenizer_json, data.max_length).tokenize(texts)]
     answers = np.stack(torch_outputs(teacher.network, rows)["logits"])
@@ -73,7 +73,7 @@ def fresh(teacher: Checkpoint, data: ClassificationData) -> np.ndarray:
 
 
 def shuffled_tokenizer() -> str:
-    """The same words with other numbers; the special ones stay."""
+    """Return a tokenizer with the same words and other ids; special tokens have the same ids."""
     content = json.loads(tiny_tokenizer().to_str())
     vocabulary = content["model"]["vocab"]
     words = [word for word in vocabulary if not word.startswith("[")]
@@ -83,7 +83,7 @@ def shuffled_tokenizer() -> str:
 
 
 @pytest.mark.parametrize("kind", ["run", "checkpoint", "other tokenizer"])
-def test_the_kept_logits_are_those_that_the_teacher_gives_in_the_datas_order(
+def test_the_cached_logits_equal_those_of_the_teacher_in_the_order_of_the_data(
     kind: str, run: Path, data: ClassificationData, trainer: Trainer, cache: Path, tmp_path: Path
 ) -> None:
     if kind == "checkpoint":
@@ -91,13 +91,13 @@ def test_the_kept_logits_are_those_that_the_teacher_gives_in_the_datas_order(
     if kind == "other tokenizer":
         run = write_tiny_teacher(tmp_path / "other", LABELS, tiny_network(), shuffled_tokenizer())
     teacher = load_checkpoint(str(run))
-    kept = cached_logits(trainer, teacher, data)
-    assert isinstance(kept, np.memmap)
-    assert kept.dtype == np.float16
-    np.testing.assert_allclose(kept, fresh(teacher, data), atol=2e-3)
+    cached = cached_logits(trainer, teacher, data)
+    assert isinstance(cached, np.memmap)
+    assert cached.dtype == np.float16
+    np.testing.assert_allclose(cached, fresh(teacher, data), atol=2e-3)
 
 
-def test_the_teacher_is_asked_once(
+def test_the_teacher_predicts_once(
     run: Path, data: ClassificationData, trainer: Trainer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = load_checkpoint(str(run))
@@ -128,7 +128,7 @@ def test_a_teacher_that_is_interrupted_leaves_no_file(
     assert list(cache.iterdir()) == []
 
 
-def test_the_files_name_changes_with_all_that_the_logits_depend_on(run: Path, tmp_path: Path) -> None:
+def test_the_file_name_depends_on_everything_that_determines_the_logits(run: Path, tmp_path: Path) -> None:
     teacher = load_checkpoint(str(run))
     changed = tiny_network()
     with torch.no_grad():
@@ -169,7 +169,7 @@ def test_the_teachers_encoder_is_the_students_backbone(run: Path, tmp_path: Path
     assert encoder_of(str(write_checkpoint(tmp_path))) == str(tmp_path)
 
 
-def test_other_labels_are_told_with_their_differences(run: Path) -> None:
+def test_other_labels_are_reported_with_their_differences(run: Path) -> None:
     teacher = load_checkpoint(str(run))
     assert label_columns(teacher, sorted(TOPICS)) == [2, 1, 0]
     with pytest.raises(UserError, match=r"\(only the data: music; only it: sport, weather\)"):
@@ -177,12 +177,12 @@ def test_other_labels_are_told_with_their_differences(run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["runs/never-trained", "/nowhere/run"])
-def test_a_teacher_that_is_not_trained_is_told_with_what_to_do(name: str) -> None:
+def test_a_teacher_that_is_not_trained_is_reported_with_what_to_do(name: str) -> None:
     with pytest.raises(UserError, match=f"train it first, make train TASK={Path(name).name}"):
         load_checkpoint(name)
 
 
-def test_a_run_without_an_export_is_told(tmp_path: Path) -> None:
+def test_a_run_without_an_export_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no exported model"):
         load_checkpoint(str(tmp_path))
 
