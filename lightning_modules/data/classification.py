@@ -91,7 +91,7 @@ class ClassificationData(SplitData):
 
     def val_dataloader(self) -> DataLoader:
         rows = self.tokenised["val"]
-        # Batching by length cuts the padding to a third; the metrics do not depend on the order.
+        # Batching by length saves padding; the metrics do not depend on the order.
         order = np.argsort([len(ids) for ids in rows["input_ids"][:]], kind="stable")
         return DataLoader(rows.select(order), self.batch_size * 2, collate_fn=collate, pin_memory=on_cuda())
 
